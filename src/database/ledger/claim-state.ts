@@ -1,10 +1,11 @@
-import type { ClaimState, LedgerJobState } from './job-ledger.ts';
+import type { ClaimState, LedgerJobState, RunState } from './job-ledger.ts';
 
 /** A job that holds records of a claim. `index` numbers a run's files: a file that is sent again is a new job with it. */
 export interface ClaimedJob {
   runId: string;
   index: number;
   state: LedgerJobState;
+  runState: RunState;
 }
 
 type FileState = 'under way' | 'loaded' | 'dropped';
@@ -22,10 +23,11 @@ const FILE_STATES: Record<LedgerJobState, FileState> = {
 const RANK: FileState[] = ['dropped', 'loaded', 'under way'];
 
 /**
- * What became of a claim. One whose records are partly in settled jobs and partly in files that were dropped stays
+ * What became of a claim. While a run is loading it may still put records of the claim into further jobs. A claim whose records are partly in settled jobs and partly in files that were dropped stays
  * `loading`: called settled it would lose the others, called released it would load the first twice.
  */
 export function claimStateOf(jobs: ClaimedJob[]): ClaimState {
+  if (jobs.some(({ runState }) => runState === 'loading')) return 'loading';
   const files = new Map<string, FileState>();
   for (const { runId, index, state } of jobs) {
     const file = JSON.stringify([runId, index]);

@@ -216,7 +216,10 @@ export class MemoryLedger implements JobLedger {
     return claimStateOf(
       [...this.#jobs.values()]
         .filter((job) => job.claimIds.includes(claimId))
-        .map(({ runId, state, job }) => ({ runId, index: job.index, state })),
+        .map(({ runId, state, job }) => {
+          const runState = this.#runs.get(runId)?.state ?? 'ended';
+          return { runId, index: job.index, state, runState };
+        }),
     );
   }
 
