@@ -62,6 +62,11 @@ export interface LedgerJob {
   reason: string | null;
 }
 
+/** Closed, or as good as closed, and nobody has said yet what became of all its records. */
+export function isUnsettled({ state }: LedgerJob): boolean {
+  return state === 'closing' || state === 'closed';
+}
+
 /**
  * The right to run a load: an advisory lock and an epoch. `signal` is aborted (reason: a LoadError) when the hold is lost
  * for good: another process raised the epoch. An interrupted connection alone does not lose it: the lock is taken again

@@ -1,0 +1,145 @@
+import type { Clock } from '../clock.ts';
+import { isUnsettled, type JobLedger, type LedgerJob, type LoadHold } from '../database/ledger/job-ledger.ts';
+import { LoadError } from '../errors.ts';
+import type { Job } from '../job.ts';
+import type { Logger } from '../log.ts';
+import type { Receipt } from '../receipt.ts';
+import { IngestApi } from '../salesforce/ingest.ts';
+import type { SalesforceSession } from '../salesforce/session.ts';
+import { CallMeters } from './call-meters.ts';
+import { createJobEvents, type JobEvents } from './job-events.ts';
+import { jobFromInfo } from './job-info.ts';
+import { JobWatcher } from './job-watcher.ts';
+import { JobsInHand } from './jobs-in-hand.ts';
+import type { Scratch } from './scratch.ts';
+import { Settlements } from './settlement.ts';
+
+/**
+ * Settlements of every connection in this process: a dead letter or a write-back knows the job of its records, but no
+ * connection.
+ */
+export const settlements = new Settlements();
+
+export interface ConnectionOptions {
+  session: SalesforceSession;
+  ledger: JobLedger;
+  scratch: Scratch;
+  clock: Clock;
+  log: Logger;
+  retentionDays: number;
+}
+
+/** A load that this process runs, as the nodes behind it need it. */
+export interface RunningLoad {
+  readonly loadName: string;
+  readonly hold: LoadHold | undefined;
+  carryOn(known: LedgerJob): Promise<void>;
+}
+
+/** What the nodes of one `sf-connection` share: a session, a ledger, a watcher, and what this process has in hand. */
+export class SalesforceConnection {
+  readonly session: SalesforceSession;
+  readonly ingest: IngestApi;
+  readonly ledger: JobLedger;
+  readonly scratch: Scratch;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly retentionDays: number;
+  readonly meters = new CallMeters();
+  readonly inHand = new JobsInHand();
+  readonly events: JobEvents = createJobEvents();
+  readonly watcher: JobWatcher;
+  readonly #loads = new Set<RunningLoad>();
+
+  constructor(options: ConnectionOptions) {
+    this.session = options.session;
+    this.ledger = options.ledger;
+    this.scratch = options.scratch;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.retentionDays = options.retentionDays;
+    this.ingest = new IngestApi(this.session);
+    this.watcher = new JobWatcher({
+      look: (job, signal) => this.look(job, signal),
+      clock: this.clock,
+      overBudget: () => this.session.overBudget,
+    });
+  }
+
+  /** Asks Salesforce how a job stands. */
+  async look(job: Job, signal: AbortSignal): Promise<Job> {
+    return jobFromInfo(await this.ingest.info(job.id, { meter: this.meters.of(job.id), signal }), job);
+  }
+
+  /** A job from its bare id, whoever made it: what the ledger knows of it, else what Salesforce knows. */
+  async findJob(jobId: string, signal: AbortSignal): Promise<Job> {
+    const known = await this.ledger.findJob(jobId);
+    if (known) return this.look(known.job, signal);
+    return jobFromInfo(await this.ingest.info(jobId, { meter: this.meters.of(jobId), signal }));
+  }
+
+  register(load: RunningLoad): void {
+    this.#loads.add(load);
+  }
+
+  deregister(load: RunningLoad): void {
+    this.#loads.delete(load);
+  }
+
+  /**
+   * Takes a closed job in hand: whatever parked it is over, and its load is held again by this process. Returns the
+   * function that lets it go. A job of no load here (made by another tool) is taken as it is.
+   *
+   * @throws LoadError LOAD_ALREADY_RUNNING when another process holds the job's load
+   */
+  async carryOn(jobId: string): Promise<() => void> {
+    const release = this.inHand.take(jobId);
+    try {
+      const known = await this.ledger.findJob(jobId);
+      if (known && isUnsettled(known)) await this.#loadOf(known)?.carryOn(known);
+      return release;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** The job stopped short of settled; `again` when it is to be sent again at once (design §7.8). */
+  async park(jobId: string, reason: string, again: boolean): Promise<void> {
+    const known = await this.ledger.findJob(jobId);
+    if (!known || !isUnsettled(known)) return;
+    await this.ledger.parkJob(jobId, reason);
+    this.events.emit('parked', jobId, reason, again);
+  }
+
+  async settle(job: Job, receipt: Receipt): Promise<void> {
+    const known = await this.ledger.findJob(job.id);
+    if (known && isUnsettled(known)) await this.ledger.settleJob(job.id, job, receipt);
+    this.meters.forget(job.id);
+    this.events.emit('settled', job, receipt);
+  }
+
+  /**
+   * The hold under which REST writes for a job's records are made; undefined for a job that no load of this ledger made.
+   *
+   * @throws LoadError LOAD_BROKEN_OFF when its load is held by another process, or by none
+   */
+  async holdFor(jobId: string): Promise<LoadHold | undefined> {
+    const known = await this.ledger.findJob(jobId);
+    if (!known || !isUnsettled(known)) return undefined;
+    const hold = this.#loadOf(known)?.hold;
+    if (hold && !hold.signal.aborted) return hold;
+    throw new LoadError(
+      'LOAD_BROKEN_OFF',
+      `Load "${known.load.loadName}" is not held by this Node-RED, so it makes no REST write for job ${jobId}. The process ` +
+        'that holds it carries the job on.',
+    );
+  }
+
+  #loadOf(known: LedgerJob): RunningLoad | undefined {
+    for (const load of this.#loads) {
+      if (load.loadName === known.load.loadName) return load;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,200 @@
+import type { Clock } from '../clock.ts';
+import { FailedRowKeys } from '../csv/failed-row-key.ts';
+import { RecordCounter, readRows } from '../csv/result-reader.ts';
+import { LoadError, reasonOf } from '../errors.ts';
+import type { FailedRow } from '../failure.ts';
+import { COLUMN_DELIMITERS, isFinal, type Job } from '../job.ts';
+import type { IngestApi, ResultKind } from '../salesforce/ingest.ts';
+import type { CallMeter } from './call-meters.ts';
+import type { Scratch, ScratchFile } from './scratch.ts';
+import type { ResultCounts } from './settlement.ts';
+
+export interface ResultsOptions {
+  ingest: IngestApi;
+  scratch: Scratch;
+  clock: Clock;
+  meter: CallMeter;
+  signal: AbortSignal;
+}
+
+interface ResultFile {
+  file: ScratchFile;
+  records: number;
+}
+
+type ResultFiles = Record<ResultKind, ResultFile>;
+
+const KINDS: readonly ResultKind[] = ['successfulResults', 'failedResults', 'unprocessedrecords'];
+/** A cut file is whole at the next try; one that never adds up will not at the tenth either. */
+const TRIES = 5;
+const FIRST_PAUSE_MS = 2000;
+/** Codes of Apex and flow texts can be anything; a receipt stays readable. */
+const MOST_ERROR_CODES = 200;
+
+/**
+ * The three result files of a finished job, whole on disk and checked against the job's counters before a row of them
+ * leaves (design §7.6). Salesforce's connection is never held open by a slow flow.
+ */
+export class JobResults {
+  readonly job: Job;
+  readonly #files: ResultFiles;
+
+  private constructor(job: Job, files: ResultFiles) {
+    this.job = job;
+    this.#files = files;
+  }
+
+  /**
+   * @throws LoadError RESULTS_INCOMPLETE with all counts when the files do not add up after several tries; BULK_JOB_GONE
+   */
+  static async download(job: Job, options: ResultsOptions): Promise<JobResults> {
+    if (!isFinal(job.state)) {
+      throw new LoadError(
+        'CONFIG_INVALID',
+        `Job ${job.id} is ${job.state}: its results exist when it has ended. Put a poll node before the results node.`,
+      );
+    }
+    const files: Partial<ResultFiles> = {};
+    for (let attempt = 1; ; attempt += 1) {
+      const problem = await downloadAll(job, files, options);
+      if (problem === undefined) return new JobResults(job, files as ResultFiles);
+      if (attempt === TRIES) {
+        await removeAll(files);
+        throw problem;
+      }
+      await options.clock.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1), options.signal).catch(async (reason) => {
+        await removeAll(files);
+        throw reason;
+      });
+    }
+  }
+
+  /** Of the files; `byErrorCode` is filled while the failures are read. */
+  readonly byErrorCode: Record<string, number> = {};
+
+  get counts(): ResultCounts {
+    return {
+      succeeded: this.#files.successfulResults.records,
+      failed: this.#files.failedResults.records,
+      unprocessed: this.#files.unprocessedrecords.records,
+      byErrorCode: this.byErrorCode,
+    };
+  }
+
+  path(kind: ResultKind): string {
+    return this.#files[kind].file.path;
+  }
+
+  successes(batchSize: number, signal: AbortSignal): AsyncGenerator<Record<string, string>[]> {
+    return this.#rows('successfulResults', batchSize, signal);
+  }
+
+  unprocessed(batchSize: number, signal: AbortSignal): AsyncGenerator<Record<string, string>[]> {
+    return this.#rows('unprocessedrecords', batchSize, signal);
+  }
+
+  async *failures(batchSize: number, signal: AbortSignal): AsyncGenerator<FailedRow[]> {
+    const keys = new FailedRowKeys(this.job.id);
+    for await (const rows of this.#rows('failedResults', batchSize, signal)) {
+      const failed: FailedRow[] = [];
+      for (const row of rows) {
+        this.#count(row);
+        failed.push(Object.assign(row, { sf__Key: keys.keyOf(row) }) as FailedRow);
+      }
+      yield failed;
+    }
+  }
+
+  async remove(): Promise<void> {
+    await removeAll(this.#files);
+  }
+
+  #rows(kind: ResultKind, batchSize: number, signal: AbortSignal): AsyncGenerator<Record<string, string>[]> {
+    const { file, records } = this.#files[kind];
+    if (records === 0) return nothing();
+    return readRows(file.path, { columnDelimiter: this.job.columnDelimiter, batchSize, signal });
+  }
+
+  #count(row: Record<string, string>): void {
+    const text = row.sf__Error ?? '';
+    const code = text.slice(0, Math.max(0, text.indexOf(':'))).trim() || 'UNKNOWN';
+    const known = code in this.byErrorCode || Object.keys(this.byErrorCode).length < MOST_ERROR_CODES;
+    const name = known ? code : 'OTHER';
+    this.byErrorCode[name] = (this.byErrorCode[name] ?? 0) + 1;
+  }
+}
+
+async function* nothing(): AsyncGenerator<Record<string, string>[]> {}
+
+/** Fills in what is missing of `files`; returns what is wrong with them, or undefined when they add up. */
+async function downloadAll(
+  job: Job,
+  files: Partial<ResultFiles>,
+  options: ResultsOptions,
+): Promise<LoadError | undefined> {
+  try {
+    for (const kind of KINDS) files[kind] ??= await downloadOne(job, kind, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (error instanceof LoadError && error.code !== 'SF_REQUEST_FAILED') {
+      await removeAll(files);
+      throw error;
+    }
+    return new LoadError(
+      'RESULTS_INCOMPLETE',
+      `The results of job ${job.id} could not be downloaded (${reasonOf(error)}). Salesforce keeps them for seven days: ` +
+        'send the job again.',
+      { cause: error },
+    );
+  }
+  const problem = mismatch(job, files as ResultFiles);
+  if (problem) await removeAll(files);
+  return problem;
+}
+
+async function downloadOne(job: Job, kind: ResultKind, options: ResultsOptions): Promise<ResultFile> {
+  const file = options.scratch.file(`${job.id}-${kind}.csv`);
+  const counter = new RecordCounter(COLUMN_DELIMITERS[job.columnDelimiter]);
+  try {
+    await options.ingest.downloadResults(job.id, kind, file.path, {
+      meter: options.meter,
+      signal: options.signal,
+      onStart: () => counter.reset(),
+      onChunk: (chunk) => counter.push(chunk),
+    });
+  } catch (error) {
+    await file.remove();
+    throw error;
+  }
+  return { file, records: counter.records };
+}
+
+/**
+ * In `JobComplete` the counters are exact, and processed includes failed. In `Failed` and `Aborted` a whole batch may
+ * have failed without the counters moving, so there only the sum of the files tells (reference §1.3, §9). A job that
+ * another tool made has no known number of records: then its counters are all there is.
+ */
+function mismatch(job: Job, files: ResultFiles): LoadError | undefined {
+  const succeeded = files.successfulResults.records;
+  const failed = files.failedResults.records;
+  const unprocessed = files.unprocessedrecords.records;
+  const sum = succeeded + failed + unprocessed;
+  const countersAgree =
+    failed === job.numberRecordsFailed && succeeded === job.numberRecordsProcessed - job.numberRecordsFailed;
+  const ownJob = job.records > 0;
+  const exact = job.state === 'JobComplete' || !ownJob;
+  if ((!exact || countersAgree) && (!ownJob || sum === job.records)) return undefined;
+  return new LoadError(
+    'RESULTS_INCOMPLETE',
+    `The result files of job ${job.id} do not add up: ${succeeded} succeeded, ${failed} failed, ${unprocessed} unprocessed; ` +
+      `uploaded ${ownJob ? job.records : 'by another tool'}, Salesforce counts ${job.numberRecordsProcessed} processed, ` +
+      `${job.numberRecordsFailed} failed. Salesforce keeps the results for seven days: send the job again.`,
+  );
+}
+
+async function removeAll(files: Partial<ResultFiles>): Promise<void> {
+  for (const kind of KINDS) {
+    await files[kind]?.file.remove();
+    delete files[kind];
+  }
+}

@@ -1,0 +1,186 @@
+import type { Clock } from '../clock.ts';
+import { LoadError } from '../errors.ts';
+import type { Job } from '../job.ts';
+import type { Receipt } from '../receipt.ts';
+import { KeySet } from './key-set.ts';
+
+export type SettleWhen = 'accounted' | 'through';
+
+/** What the three result files of a job held. */
+export interface ResultCounts {
+  succeeded: number;
+  failed: number;
+  unprocessed: number;
+  byErrorCode: Record<string, number>;
+}
+
+/**
+ * The tallies of one reading of a job's results (design §7.7): which failed records were retried or dead-lettered, how
+ * many successes were written back. A reading that breaks off is forgotten and the next counts from nothing, because
+ * everything behind it is safe to repeat; what is certain goes into the ledger when the job settles.
+ */
+export class Settlement {
+  readonly job: Job;
+  readonly counts: ResultCounts;
+  readonly #retried = new KeySet();
+  readonly #deadLettered = new KeySet();
+  readonly #accounted = new KeySet();
+  readonly #writtenBack = new Map<number, number>();
+  readonly #batchSize: number;
+  #failureNodeSeen = false;
+  #writebackSeen = false;
+  #movedAt: number;
+  readonly #clock: Clock;
+  #wake: () => void = () => {};
+
+  constructor(job: Job, counts: ResultCounts, batchSize: number, clock: Clock) {
+    this.job = job;
+    this.counts = counts;
+    this.#batchSize = batchSize;
+    this.#clock = clock;
+    this.#movedAt = clock.now();
+  }
+
+  noteRetried(keys: readonly string[]): void {
+    this.#failureNodeSeen = true;
+    for (const key of keys) {
+      this.#retried.add(key);
+      this.#accounted.add(key);
+    }
+    this.#moved();
+  }
+
+  noteDeadLettered(keys: readonly string[]): void {
+    this.#failureNodeSeen = true;
+    for (const key of keys) {
+      this.#deadLettered.add(key);
+      this.#accounted.add(key);
+    }
+    this.#moved();
+  }
+
+  /**
+   * Successes have no key of their own, so they are counted by the batch they came in: never more than a batch can hold,
+   * so that one batch seen by two nodes counts once.
+   */
+  noteWrittenBack(batchIndex: number, records: number): void {
+    this.#writebackSeen = true;
+    const before = this.#writtenBack.get(batchIndex) ?? 0;
+    this.#writtenBack.set(batchIndex, Math.min(before + records, this.#batchSize));
+    this.#moved();
+  }
+
+  get retried(): number {
+    return this.#retried.size;
+  }
+
+  get deadLettered(): number {
+    return this.#deadLettered.size;
+  }
+
+  get writtenBack(): number {
+    let sum = 0;
+    for (const records of this.#writtenBack.values()) sum += records;
+    return Math.min(sum, this.counts.succeeded);
+  }
+
+  get accounted(): boolean {
+    return this.#failuresAccounted && this.#successesAccounted;
+  }
+
+  /**
+   * Waits until every record is accounted for. A node that sends after `done` lets its batch count as through early, so
+   * the tallies may still move; without movement for `stuckAfterMs` the job is not settled.
+   *
+   * @throws LoadError LOAD_UNSETTLED with the counts
+   */
+  async untilAccounted(stuckAfterMs: number, signal: AbortSignal): Promise<void> {
+    this.#movedAt = this.#clock.now();
+    while (!this.accounted) {
+      const left = this.#movedAt + stuckAfterMs - this.#clock.now();
+      if (left <= 0) throw this.#unaccounted(stuckAfterMs);
+      await this.#movedOr(left, signal);
+    }
+  }
+
+  get #failuresAccounted(): boolean {
+    return !this.#failureNodeSeen || this.#accounted.size >= this.counts.failed;
+  }
+
+  get #successesAccounted(): boolean {
+    return !this.#writebackSeen || this.writtenBack >= this.counts.succeeded;
+  }
+
+  #moved(): void {
+    this.#movedAt = this.#clock.now();
+    this.#wake();
+  }
+
+  async #movedOr(ms: number, signal: AbortSignal): Promise<void> {
+    const waiting = new AbortController();
+    this.#wake = () => waiting.abort();
+    await this.#clock
+      .sleep(ms, AbortSignal.any([signal, waiting.signal]))
+      .catch(() => signal.throwIfAborted());
+    this.#wake = () => {};
+  }
+
+  #unaccounted(stuckAfterMs: number): LoadError {
+    return new LoadError(
+      'LOAD_UNSETTLED',
+      `Job ${this.job.id} is not settled: ${this.#accounted.size} of ${this.counts.failed} failed records were retried or ` +
+        `dead-lettered, ${this.writtenBack} of ${this.counts.succeeded} successes written back, and nothing moved for ` +
+        `${Math.round(stuckAfterMs / 1000)} s. Wire every failure to a retry or a dead letter, or set "settle when" of the ` +
+        'results node to "through".',
+    );
+  }
+}
+
+/** The receipt of one job; `received` is what was uploaded, for a job rejects nothing. */
+export function jobReceipt(
+  settlement: Settlement,
+  about: { loadName: string | null; startedAt: string; finishedAt: string; apiCalls: number },
+): Receipt {
+  const { job, counts } = settlement;
+  const uploaded = job.records;
+  return {
+    jobId: job.id,
+    runId: job.runId,
+    loadName: about.loadName,
+    object: job.object,
+    operation: job.operation,
+    state: job.state,
+    received: uploaded,
+    rejected: 0,
+    uploaded,
+    succeeded: counts.succeeded,
+    failed: counts.failed,
+    unprocessed: counts.unprocessed,
+    unaccounted: uploaded - counts.succeeded - counts.failed - counts.unprocessed,
+    retried: settlement.retried,
+    deadLettered: settlement.deadLettered,
+    writtenBack: settlement.writtenBack,
+    byErrorCode: counts.byErrorCode,
+    startedAt: about.startedAt,
+    finishedAt: about.finishedAt,
+    apiCalls: about.apiCalls,
+    complete: job.state === 'JobComplete' && counts.unprocessed === 0,
+  };
+}
+
+/** The settlements under way in this process, found by job id from whatever node touches a job's records. */
+export class Settlements {
+  readonly #open = new Map<string, Settlement>();
+
+  open(settlement: Settlement): void {
+    this.#open.set(settlement.job.id, settlement);
+  }
+
+  find(jobId: string): Settlement | undefined {
+    return this.#open.get(jobId);
+  }
+
+  close(settlement: Settlement): void {
+    if (this.#open.get(settlement.job.id) === settlement) this.#open.delete(settlement.job.id);
+  }
+}
