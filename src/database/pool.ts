@@ -1,0 +1,240 @@
+import { once } from 'node:events';
+import type pg from 'pg';
+import { type Clock, systemClock } from '../clock.ts';
+import { clientConfig, type DatabaseConfig } from './database-config.ts';
+import { type Address, DatabaseError } from './database-error.ts';
+import { Session, type Statement } from './session.ts';
+
+const APPLICATION = 'salesforce-bulk';
+const IDLE_MS = 30_000;
+const CLOSE_GRACE_MS = 5_000;
+const CANCEL_PATIENCE_MS = 2_000;
+
+interface Waiter {
+  resolve(session: Promise<Session>): void;
+}
+
+/**
+ * A PostgreSQL database and a pool of connections to it. Errors are `DatabaseError`s: `DB_UNAVAILABLE` names the address
+ * and what to do, `DB_QUERY_FAILED` has the server's SQLSTATE, message and hint, and no content of rows.
+ */
+export class Database {
+  readonly address: Address;
+  readonly #config: DatabaseConfig;
+  readonly #clock: Clock;
+  readonly #idle: Session[] = [];
+  readonly #busy = new Set<Session>();
+  readonly #own = new Set<Session>();
+  readonly #waiting: Waiter[] = [];
+  #opening = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(config: DatabaseConfig, clock: Clock = systemClock) {
+    const { host, port, database, user } = config;
+    this.#config = config;
+    this.#clock = clock;
+    this.address = { host, port, database, user };
+  }
+
+  /** One statement. `signal` cancels it on the server. */
+  query<R extends pg.QueryResultRow = pg.QueryResultRow>(
+    statement: string | Statement,
+    values?: unknown[],
+    signal?: AbortSignal,
+  ): Promise<pg.QueryResult<R>> {
+    return this.withSession((session) => session.query<R>(statement, values), signal);
+  }
+
+  /** Several statements on one connection. When `signal` is aborted, the one that runs is cancelled on the server. */
+  async withSession<T>(fn: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    const session = await this.#take(signal);
+    const stopListening = onAbort(signal, () => void this.cancel(session));
+    try {
+      return await fn(session);
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      stopListening();
+      // A cancel under way may hit whatever the session does next.
+      if (signal?.aborted || !session.isIdle) session.destroy();
+      this.#giveBack(session);
+    }
+  }
+
+  transaction<T>(fn: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.withSession((session) => session.transaction(() => fn(session)), signal);
+  }
+
+  /**
+   * A connection beside the pool, for what holds one for long: a select, a lock. The caller closes it. `label` tells
+   * connections apart in pg_stat_activity.
+   */
+  async openSession(label: string): Promise<Session> {
+    this.#refuseWhenClosing();
+    const session = await this.#connect(`${APPLICATION} ${label}`);
+    this.#own.add(session);
+    onAbort(session.lost, () => this.#own.delete(session));
+    return session;
+  }
+
+  /** Cancels the statement that the session runs; when that cannot be done, cuts the connection. */
+  async cancel(session: Session): Promise<void> {
+    const helper = new Session(clientConfig(this.#config, `${APPLICATION} cancel`), this.address);
+    const late = setTimeout(() => helper.destroy(), CANCEL_PATIENCE_MS);
+    try {
+      await helper.open();
+      await helper.query('SELECT pg_cancel_backend($1)', [session.pid]);
+      await helper.close();
+    } catch {
+      // The caller hears from the statement itself, which fails either way.
+      session.destroy();
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Proves address, user and password, and says what answered. */
+  async test(): Promise<{ version: string; user: string; database: string; schema: string | null }> {
+    const { rows } = await this.query<{
+      version: string;
+      user: string;
+      database: string;
+      schema: string | null;
+    }>(
+      `SELECT current_setting('server_version') AS version, current_user::text AS "user",
+              current_database()::text AS "database", current_schema()::text AS "schema"`,
+    );
+    return rows[0] as { version: string; user: string; database: string; schema: string | null };
+  }
+
+  /** Lets running statements end, for at most `graceMs`; then cuts their connections. Nothing new is taken. */
+  close(graceMs = CLOSE_GRACE_MS): Promise<void> {
+    this.#closing ??= this.#drain(graceMs);
+    return this.#closing;
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    this.#refuseWaiting(this.#closedError());
+    const idle = this.#idle.splice(0).map((session) => session.close());
+    const open = [...this.#busy, ...this.#own];
+    const grace = new AbortController();
+    const ended = Promise.all(open.map(({ lost }) => lost.aborted || once(lost, 'abort')));
+    await Promise.race([ended, this.#clock.sleep(graceMs, grace.signal).catch(() => undefined)]);
+    grace.abort();
+    for (const session of open) session.destroy();
+    await Promise.all(idle);
+  }
+
+  async #take(signal: AbortSignal | undefined): Promise<Session> {
+    this.#refuseWhenClosing();
+    const idle = this.#nextIdle();
+    if (idle !== undefined) {
+      this.#busy.add(idle);
+      return idle;
+    }
+    if (this.#busy.size + this.#opening >= this.#config.poolSize) return this.#wait(signal);
+    return this.#open();
+  }
+
+  #nextIdle(): Session | undefined {
+    for (let session = this.#idle.pop(); session !== undefined; session = this.#idle.pop()) {
+      if (!session.lost.aborted) return session;
+    }
+    return undefined;
+  }
+
+  async #open(): Promise<Session> {
+    this.#opening += 1;
+    try {
+      const session = await this.#connect(APPLICATION);
+      this.#busy.add(session);
+      return session;
+    } catch (error) {
+      // Nobody will give a connection back to those who wait for one.
+      if (this.#busy.size === 0 && this.#opening === 1) this.#refuseWaiting(error);
+      throw error;
+    } finally {
+      this.#opening -= 1;
+    }
+  }
+
+  async #connect(name: string): Promise<Session> {
+    const session = await new Session(clientConfig(this.#config, name), this.address).open();
+    if (this.#closing === undefined) return session;
+    await session.close();
+    throw this.#closedError();
+  }
+
+  #refuseWaiting(error: unknown): void {
+    for (const { resolve } of this.#waiting.splice(0)) resolve(Promise.reject(error));
+  }
+
+  #wait(signal: AbortSignal | undefined): Promise<Session> {
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        resolve: (session) => {
+          stopListening();
+          resolve(session);
+        },
+      };
+      const stopListening = onAbort(signal, () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        reject(signal?.reason);
+      });
+      this.#waiting.push(waiter);
+    });
+  }
+
+  #giveBack(session: Session): void {
+    this.#busy.delete(session);
+    if (this.#closing !== undefined) {
+      void session.close();
+      return;
+    }
+    const next = this.#waiting.shift();
+    if (next !== undefined) {
+      next.resolve(session.lost.aborted ? this.#open() : this.#lend(session));
+      return;
+    }
+    if (!session.lost.aborted) this.#rest(session);
+  }
+
+  async #lend(session: Session): Promise<Session> {
+    this.#busy.add(session);
+    return session;
+  }
+
+  #rest(session: Session): void {
+    this.#idle.push(session);
+    const timer = setTimeout(() => {
+      const at = this.#idle.indexOf(session);
+      if (at < 0) return;
+      this.#idle.splice(at, 1);
+      void session.close();
+    }, IDLE_MS);
+    timer.unref();
+  }
+
+  #refuseWhenClosing(): void {
+    if (this.#closing !== undefined) throw this.#closedError();
+  }
+
+  #closedError(): DatabaseError {
+    const { host, port, database } = this.address;
+    return new DatabaseError(
+      'DB_UNAVAILABLE',
+      `The connections to ${host}:${port}/${database} were closed.`,
+      {
+        sqlState: null,
+        retryable: false,
+      },
+    );
+  }
+}
+
+function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal?.aborted) listener();
+  signal?.addEventListener('abort', listener, { once: true });
+  return () => signal?.removeEventListener('abort', listener);
+}
