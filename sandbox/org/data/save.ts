@@ -1,0 +1,378 @@
+import type { Condition, Field, ObjectModel, ValidationRule } from '../model/types.ts';
+import { type RowFault, rowFault } from './faults.ts';
+import type { MarkMemory } from './marks.ts';
+import type { Store } from './store.ts';
+import type { Table, Value } from './table.ts';
+import { checkValue } from './values.ts';
+
+export type Operation = 'insert' | 'update' | 'upsert' | 'delete' | 'hardDelete';
+
+/** A record on its way in: values in stored form for the fields, in the same order. */
+export interface Draft {
+  fields: readonly Field[];
+  values: Value[];
+  /** The record's id (update, delete, upsert by Id). */
+  id?: string;
+  /** The external id's value (upsert). */
+  key?: string;
+  /** Faults found while the values were read; such a record is not saved. */
+  faults: RowFault[];
+}
+
+export interface Saved {
+  id: string;
+  created: boolean;
+}
+
+export type Outcome = { saved: Saved } | { faults: RowFault[]; id: string };
+
+/** How a chunk is saved. A chunk is one transaction: up to 200 records of Bulk, or the records of one REST call. */
+export interface SaveContext {
+  api: 'bulk' | 'single' | 'collections';
+  object: ObjectModel;
+  operation: Operation;
+  externalIdField?: Field | undefined;
+  /** Owner by an assignment rule. */
+  ownerId?: string | undefined;
+  /** Undo everything when one record fails. */
+  allOrNone?: boolean;
+  /** True when another batch holds this parent. Notes the parent as held by this one. */
+  isLocked?: (parentId: string) => boolean;
+}
+
+export interface SaveLimits {
+  now: () => number;
+  storageLimit: number;
+}
+
+type Undo = () => void;
+
+const ROLLED_BACK = rowFault(
+  'ALL_OR_NONE_OPERATION_ROLLED_BACK',
+  'Record rolled back because not all records were valid and the request was using AllOrNone header',
+);
+
+/** Saves chunks of records by the rules of the org's model. */
+export class Saver {
+  readonly #store: Store;
+  readonly #marks: MarkMemory;
+  readonly #limits: SaveLimits;
+
+  constructor(store: Store, marks: MarkMemory, limits: SaveLimits) {
+    this.#store = store;
+    this.#marks = marks;
+    this.#limits = limits;
+  }
+
+  save(context: SaveContext, drafts: readonly Draft[]): Outcome[] {
+    const undo: Undo[] = [];
+    const struck = this.#marks.strike(context, drafts);
+    const repeated = repeatedKeys(context, drafts);
+    const outcomes = drafts.map((draft, i): Outcome => {
+      const early =
+        draft.faults.length > 0 ? draft.faults : (struck[i] ?? repeatedKeyFault(context, draft, repeated));
+      return early ? { faults: asList(early), id: draft.id ?? '' } : this.#saveOne(context, draft, undo);
+    });
+    const failed = outcomes.some((outcome) => 'faults' in outcome);
+    if (!context.allOrNone || !failed) {
+      return outcomes;
+    }
+    for (const step of undo.reverse()) {
+      step();
+    }
+    return outcomes.map((outcome) => ('faults' in outcome ? outcome : { faults: [ROLLED_BACK], id: '' }));
+  }
+
+  #saveOne(context: SaveContext, draft: Draft, undo: Undo[]): Outcome {
+    switch (context.operation) {
+      case 'insert':
+        return this.#insert(context, draft, undo);
+      case 'upsert':
+        return this.#upsert(context, draft, undo);
+      case 'update':
+        return this.#withExisting(context, draft, (serial) => this.#update(context, draft, serial, undo));
+      default:
+        return this.#withExisting(context, draft, (serial) => this.#delete(context, serial, undo));
+    }
+  }
+
+  #upsert(context: SaveContext, draft: Draft, undo: Undo[]): Outcome {
+    const field = context.externalIdField;
+    if (!field || field.name === 'Id') {
+      return draft.id
+        ? this.#withExisting(context, draft, (serial) => this.#update(context, draft, serial, undo))
+        : this.#insert(context, draft, undo);
+    }
+    if (!draft.key) {
+      return fail(rowFault('MISSING_ARGUMENT', `${field.name} not specified`, [field.name]));
+    }
+    const matches = this.#store.table(context.object).find(field, draft.key);
+    const [serial, second] = matches;
+    if (serial === undefined) {
+      return this.#insert(context, draft, undo);
+    }
+    if (second !== undefined) {
+      const ids = matches.map((match) => this.#store.idOf(context.object, match)).join(', ');
+      const message = `${field.label}: more than one record found for external id field: [${ids}]`;
+      return fail(rowFault('DUPLICATE_EXTERNAL_ID', message));
+    }
+    return this.#update(context, draft, serial, undo);
+  }
+
+  #withExisting(context: SaveContext, draft: Draft, then: (serial: number) => Outcome): Outcome {
+    const id = draft.id ?? '';
+    if (id === '') {
+      const verb = context.operation === 'upsert' ? 'update' : context.operation;
+      return fail(rowFault('MISSING_ARGUMENT', `Id not specified in an ${verb} call`));
+    }
+    if (!/^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?$/.test(id)) {
+      return fail(rowFault('MALFORMED_ID', `bad id ${id}`), id);
+    }
+    const located = this.#store.locate(context.object, id);
+    if (!located) {
+      return fail(rowFault('INVALID_CROSS_REFERENCE_KEY', 'invalid cross reference id'), id);
+    }
+    if (located.table.isDeleted(located.serial)) {
+      return fail(rowFault('ENTITY_IS_DELETED', 'entity is deleted'), id);
+    }
+    return then(located.serial);
+  }
+
+  #insert(context: SaveContext, draft: Draft, undo: Undo[]): Outcome {
+    const table = this.#store.table(context.object);
+    const fault = this.#check(context, draft, undefined);
+    if (fault.length > 0) {
+      return { faults: fault, id: '' };
+    }
+    if (this.#store.size >= this.#limits.storageLimit) {
+      return fail(rowFault('STORAGE_LIMIT_EXCEEDED', 'storage limit exceeded'));
+    }
+    const owned = withOwner(context, draft);
+    const serial = table.insert(owned.fields, owned.values, this.#limits.now());
+    table.rememberForDuplicates(serial, valueIn(draft));
+    undo.push(() => table.purge(serial));
+    return { saved: { id: this.#store.idOf(context.object, serial), created: true } };
+  }
+
+  #update(context: SaveContext, draft: Draft, serial: number, undo: Undo[]): Outcome {
+    const table = this.#store.table(context.object);
+    const id = this.#store.idOf(context.object, serial);
+    const faults = this.#check(context, draft, serial);
+    if (faults.length > 0) {
+      return { faults, id };
+    }
+    const before = table.snapshot(serial);
+    undo.push(() =>
+      table.restore(serial, before, (name) => this.#store.model.findField(context.object, name)),
+    );
+    table.update(serial, draft.fields, draft.values, this.#limits.now());
+    return { saved: { id, created: false } };
+  }
+
+  #delete(context: SaveContext, serial: number, undo: Undo[]): Outcome {
+    const table = this.#store.table(context.object);
+    const before = table.snapshot(serial);
+    table.delete(serial);
+    undo.push(() =>
+      table.restore(serial, before, (name) => this.#store.model.findField(context.object, name)),
+    );
+    return { saved: { id: this.#store.idOf(context.object, serial), created: false } };
+  }
+
+  /** The faults of the record as it would be after the save: `serial` is the existing record, if there is one. */
+  #check(context: SaveContext, draft: Draft, serial: number | undefined): RowFault[] {
+    const valueFaults = this.#checkValues(draft);
+    if (valueFaults.length > 0) {
+      return valueFaults;
+    }
+    const after = this.#after(context.object, draft, serial);
+    const missing = missingFields(context.object, after);
+    if (missing.length > 0) {
+      return [
+        rowFault('REQUIRED_FIELD_MISSING', `Required fields are missing: [${missing.join(', ')}]`, missing),
+      ];
+    }
+    const broken = (context.object.validationRules ?? []).find((rule) =>
+      applies(rule, after, this.#limits.now()),
+    );
+    if (broken) {
+      return [
+        rowFault(
+          'FIELD_CUSTOM_VALIDATION_EXCEPTION',
+          broken.message,
+          broken.errorField ? [broken.errorField] : [],
+        ),
+      ];
+    }
+    const taken =
+      this.#uniqueFault(context.object, draft, serial) ?? this.#duplicateFault(context.object, draft, serial);
+    const fault = taken ?? this.#referenceFault(draft) ?? lockFault(context, draft);
+    return fault ? [fault] : [];
+  }
+
+  #checkValues(draft: Draft): RowFault[] {
+    const faults: RowFault[] = [];
+    for (let i = 0; i < draft.fields.length; i++) {
+      const value = draft.values[i];
+      const fault = value
+        ? checkValue(draft.fields[i] as Field, value, (id) => this.#store.typeOfId(id))
+        : undefined;
+      if (fault) {
+        faults.push(fault);
+      }
+    }
+    return faults;
+  }
+
+  #after(object: ObjectModel, draft: Draft, serial: number | undefined): (name: string) => Value {
+    const given = valueIn(draft);
+    return (name) => {
+      const value = given(name);
+      if (value !== undefined) {
+        return value;
+      }
+      const field = this.#store.model.findField(object, name);
+      return serial === undefined || !field ? field?.defaultValue : this.#store.read(object, serial, field);
+    };
+  }
+
+  #uniqueFault(object: ObjectModel, draft: Draft, serial: number | undefined): RowFault | undefined {
+    const table = this.#store.table(object);
+    for (let i = 0; i < draft.fields.length; i++) {
+      const field = draft.fields[i] as Field;
+      const value = draft.values[i];
+      if (!field.unique || !value) {
+        continue;
+      }
+      const other = table.find(field, value).find((found) => found !== serial);
+      if (other !== undefined) {
+        const id = this.#store.idOf(object, other);
+        return rowFault(
+          'DUPLICATE_VALUE',
+          `duplicate value found: ${field.name} duplicates value on record with id: ${id}`,
+        );
+      }
+    }
+    return undefined;
+  }
+
+  #duplicateFault(object: ObjectModel, draft: Draft, serial: number | undefined): RowFault | undefined {
+    if (serial !== undefined) {
+      return undefined;
+    }
+    const table: Table = this.#store.table(object);
+    const rule = object.duplicateRules?.find(
+      (each) => table.findDuplicate(each, valueIn(draft)) !== undefined,
+    );
+    return rule && rowFault('DUPLICATES_DETECTED', rule.message);
+  }
+
+  #referenceFault(draft: Draft): RowFault | undefined {
+    for (let i = 0; i < draft.fields.length; i++) {
+      const field = draft.fields[i] as Field;
+      const value = draft.values[i];
+      if (field.type === 'reference' && value && field.name !== 'OwnerId' && !this.#isLive(field, value)) {
+        return rowFault('INVALID_CROSS_REFERENCE_KEY', 'invalid cross reference id');
+      }
+    }
+    return undefined;
+  }
+
+  #isLive(field: Field, id: string): boolean {
+    return (field.referenceTo ?? []).some((name) => {
+      const located = this.#store.locate(this.#store.model.get(name), id);
+      return located?.table.exists(located.serial) ?? false;
+    });
+  }
+}
+
+const fail = (fault: RowFault, id = ''): Outcome => ({ faults: [fault], id });
+const asList = (faults: RowFault | RowFault[]): RowFault[] => (Array.isArray(faults) ? faults : [faults]);
+
+function valueIn(draft: Draft): (name: string) => Value {
+  return (name) => {
+    for (let i = draft.fields.length - 1; i >= 0; i--) {
+      if (draft.fields[i]?.name === name) {
+        return draft.values[i];
+      }
+    }
+    return undefined;
+  };
+}
+
+function withOwner(context: SaveContext, draft: Draft): Pick<Draft, 'fields' | 'values'> {
+  if (!context.ownerId) {
+    return draft;
+  }
+  const owner = context.object.fields.find((field) => field.name === 'OwnerId');
+  return owner ? { fields: [...draft.fields, owner], values: [...draft.values, context.ownerId] } : draft;
+}
+
+function missingFields(object: ObjectModel, after: (name: string) => Value): string[] {
+  return object.fields.filter((field) => field.required && !after(field.name)).map((field) => field.name);
+}
+
+function applies(rule: ValidationRule, after: (name: string) => Value, now: number): boolean {
+  return rule.when.every((condition) => holds(condition, after(condition.field) ?? '', now));
+}
+
+function holds({ is, value = '' }: Condition, actual: string, now: number): boolean {
+  switch (is) {
+    case 'blank':
+      return actual === '';
+    case 'not-blank':
+      return actual !== '';
+    case 'equals':
+      return actual === value;
+    case 'matches':
+      return new RegExp(value).test(actual);
+    case 'less-than':
+      return actual !== '' && Number(actual) < Number(value);
+    case 'greater-than':
+      return actual !== '' && Number(actual) > Number(value);
+    case 'after-today':
+      return actual !== '' && Date.parse(actual) > now;
+  }
+}
+
+function lockFault(context: SaveContext, draft: Draft): RowFault | undefined {
+  if (!context.isLocked) {
+    return undefined;
+  }
+  for (let i = 0; i < draft.fields.length; i++) {
+    const parent = draft.values[i];
+    if (draft.fields[i]?.locksParent && parent && context.isLocked(parent)) {
+      return rowFault(
+        'UNABLE_TO_LOCK_ROW',
+        `unable to obtain exclusive access to this record or 1 records: ${parent}`,
+      );
+    }
+  }
+  return undefined;
+}
+
+/** External ids that occur more than once in this chunk: none of those records is saved. */
+function repeatedKeys(context: SaveContext, drafts: readonly Draft[]): Set<string> {
+  const repeated = new Set<string>();
+  if (context.operation !== 'upsert' || drafts.length < 2) {
+    return repeated;
+  }
+  const seen = new Set<string>();
+  for (const draft of drafts) {
+    const key = draft.key?.toLowerCase();
+    if (key && seen.has(key)) {
+      repeated.add(key);
+    } else if (key) {
+      seen.add(key);
+    }
+  }
+  return repeated;
+}
+
+function repeatedKeyFault(context: SaveContext, draft: Draft, repeated: Set<string>): RowFault | undefined {
+  if (!draft.key || !repeated.has(draft.key.toLowerCase())) {
+    return undefined;
+  }
+  const name = context.externalIdField?.name ?? 'Id';
+  return rowFault('DUPLICATE_VALUE', `Duplicate external id specified: ${draft.key}`, [name]);
+}
