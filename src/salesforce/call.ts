@@ -58,3 +58,8 @@ export interface ApiAnswer {
   /** The parsed JSON body; undefined when there is none. */
   body: unknown;
 }
+
+/** Whatever makes API calls: a session. */
+export interface ApiCalls {
+  call(request: ApiRequest, options?: CallOptions): Promise<ApiAnswer>;
+}

@@ -1,8 +1,8 @@
 import { LoadError } from '../errors.ts';
 import type { Token } from './access-token.ts';
-import type { CallOptions } from './call.ts';
+import type { ApiCalls, CallOptions } from './call.ts';
 import { isRefusal } from './outcome.ts';
-import type { SalesforceSession } from './session.ts';
+import { query } from './query.ts';
 
 export interface Identity {
   /** 18 characters. */
@@ -17,11 +17,7 @@ export interface Identity {
  * Org and user of a token: from the identity URL that came with it, and from userinfo for the name. An app without the
  * `id` scope may not ask userinfo: then a query gives the name.
  */
-export async function readIdentity(
-  session: SalesforceSession,
-  token: Token,
-  options: CallOptions,
-): Promise<Identity> {
+export async function readIdentity(session: ApiCalls, token: Token, options: CallOptions): Promise<Identity> {
   const { instanceUrl } = token;
   const known = idsOf(token.id);
   try {
@@ -52,24 +48,11 @@ function idsOf(identityUrl: string | undefined): { orgId: string; userId: string
   return { orgId: match[1], userId: match[2] };
 }
 
-async function usernameByQuery(
-  session: SalesforceSession,
-  userId: string,
-  options: CallOptions,
-): Promise<string> {
+async function usernameByQuery(session: ApiCalls, userId: string, options: CallOptions): Promise<string> {
   const soql = `SELECT Username FROM User WHERE Id = '${userId}'`;
   try {
-    const { body } = await session.call(
-      {
-        what: 'The name of the user',
-        method: 'GET',
-        path: `/query?q=${encodeURIComponent(soql)}`,
-        kind: 'safe',
-      },
-      options,
-    );
-    const records = (body as { records?: { Username?: unknown }[] } | undefined)?.records;
-    return text(records?.[0]?.Username);
+    const [user] = await query(session, 'The name of the user', soql, options);
+    return text(user?.Username);
   } catch (error) {
     // The name is for people to read; ids are what the load needs.
     if (isRefusal(error)) return '';

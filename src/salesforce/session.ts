@@ -4,7 +4,7 @@ import { type Logger, silentLogger } from '../log.ts';
 import { AccessToken, type Token } from './access-token.ts';
 import { ApiBudget, type ApiUsage } from './api-budget.ts';
 import { ApiCaller } from './api-caller.ts';
-import type { ApiAnswer, ApiRequest, CallOptions } from './call.ts';
+import type { ApiAnswer, ApiCalls, ApiRequest, CallOptions } from './call.ts';
 import { type Credentials, checkCredentials } from './credentials.ts';
 import { type Identity, readIdentity } from './identity.ts';
 import { LoginUnavailable, logIn } from './login.ts';
@@ -44,7 +44,7 @@ const REFUSED_LOGIN_HOLD_MS = 30_000;
  * All calls reject with LoadError (SF_AUTH_FAILED, SF_API_LIMIT, SF_REQUEST_FAILED and its SalesforceRefusal), with
  * DoubtfulOutcome where a call that is not `safe` may have been processed, or with the reason of the signal.
  */
-export class SalesforceSession {
+export class SalesforceSession implements ApiCalls {
   readonly #credentials: Credentials;
   readonly #apiVersion: string;
   readonly #clock: Clock;

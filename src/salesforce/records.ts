@@ -1,0 +1,312 @@
+import { checkedApiName, checkedRecordId } from './api-name.ts';
+import type { ApiAnswer, ApiRequest, CallOptions, HttpMethod } from './call.ts';
+import { type ApiError, errorsIn, hasCode } from './error-body.ts';
+import { DoubtfulOutcome, isRefusal } from './outcome.ts';
+import { type QueriedRecord, query } from './query.ts';
+import type { SalesforceSession } from './session.ts';
+import { type LiteralKind, queriesWithin, soqlLiteral } from './soql.ts';
+
+/** Field API name to JSON value; the record's own Id stands apart. */
+export type RecordFields = Record<string, unknown>;
+
+/** What became of one record. */
+export interface RecordAnswer {
+  id: string | null;
+  success: boolean;
+  /** Null where the call does not say. */
+  created: boolean | null;
+  /** A delete that found nothing to delete: done all the same. */
+  alreadyDeleted: boolean;
+  errors: ApiError[];
+  /** The org's clock when it answered. */
+  answeredAt: Date | undefined;
+}
+
+export interface SaveOptions extends CallOptions {
+  /** An assignment rule's id. Without one no rule runs, as in a Bulk job without one. */
+  assignmentRuleId?: string | null | undefined;
+}
+
+export interface CollectionRecord {
+  /** For update and delete. */
+  id?: string | undefined;
+  /** For upsert it holds the external id as well. */
+  fields: RecordFields;
+}
+
+/** Salesforce takes 200 records in one Collections call (reference bulk-api-2.md §3). */
+export const MOST_IN_COLLECTION = 200;
+
+/**
+ * Records one by one and in Collections of up to 200 (reference bulk-api-2.md §8).
+ *
+ * A record that Salesforce refuses is an answer with `success: false`. Rejects with DoubtfulOutcome when the call may have
+ * been processed; any other rejection means that it was not.
+ */
+export class RecordsApi {
+  readonly #session: SalesforceSession;
+
+  constructor(session: SalesforceSession) {
+    this.#session = session;
+  }
+
+  createRecord(object: string, fields: RecordFields, options: SaveOptions = {}): Promise<RecordAnswer> {
+    return this.#save(
+      { what: `Insert of a ${object}`, method: 'POST', path: objectPath(object), json: fields },
+      { created: true },
+      options,
+    );
+  }
+
+  updateRecord(
+    object: string,
+    id: string,
+    fields: RecordFields,
+    options: SaveOptions = {},
+  ): Promise<RecordAnswer> {
+    return this.#save(
+      {
+        what: `Update of ${object} ${id}`,
+        method: 'PATCH',
+        path: `${objectPath(object)}/${checkedRecordId(id)}`,
+        json: fields,
+      },
+      { id, created: false },
+      options,
+    );
+  }
+
+  /**
+   * By external id; the value itself must not be among the fields that are sent, and is taken out. Several records with the
+   * same external id are refused as DUPLICATE_EXTERNAL_ID, which is what Bulk calls it.
+   */
+  async upsertRecord(
+    object: string,
+    externalIdField: string,
+    value: string,
+    fields: RecordFields,
+    options: SaveOptions = {},
+  ): Promise<RecordAnswer> {
+    checkedApiName('field', externalIdField);
+    if (value === '') return refusedHere('MISSING_ARGUMENT', `${externalIdField} not specified`);
+    if (!fitsInPath(value)) return this.#upsertInBody(object, externalIdField, value, fields, options);
+    return this.#save(
+      {
+        what: `Upsert of a ${object}`,
+        method: 'PATCH',
+        path: `${objectPath(object)}/${externalIdField}/${encodeURIComponent(value)}`,
+        json: withoutField(fields, externalIdField),
+        alsoAccepted: [300],
+      },
+      { created: null },
+      options,
+    );
+  }
+
+  /** A record that is deleted already counts as done. */
+  async deleteRecord(object: string, id: string, options: CallOptions = {}): Promise<RecordAnswer> {
+    const answer = await this.#save(
+      {
+        what: `Delete of ${object} ${id}`,
+        method: 'DELETE',
+        path: `${objectPath(object)}/${checkedRecordId(id)}`,
+      },
+      { id, created: false },
+      options,
+    );
+    return deletedAnyway(answer, id);
+  }
+
+  /** Up to 200 records in one call, each judged on its own; the answers are in the order of the records. */
+  async saveCollection(
+    operation: 'insert' | 'update' | 'upsert' | 'delete',
+    object: string,
+    records: readonly CollectionRecord[],
+    options: SaveOptions & { externalIdField?: string | null | undefined } = {},
+  ): Promise<RecordAnswer[]> {
+    if (records.length === 0) return [];
+    if (records.length > MOST_IN_COLLECTION)
+      throw new RangeError(`more than ${MOST_IN_COLLECTION} records in one call`);
+    const what = `Collections ${operation} of ${records.length} ${object}`;
+    const request = collectionRequest(
+      operation,
+      checkedApiName('object', object),
+      records,
+      options.externalIdField,
+    );
+    const answer = await this.#session.call(
+      { ...request, what, kind: 'doubtful', headers: saveHeaders(options) },
+      options,
+    );
+    const items = Array.isArray(answer.body) ? answer.body : [];
+    if (items.length !== records.length) {
+      const why = `${items.length} answers to ${records.length} records`;
+      throw new DoubtfulOutcome(what, why, { status: answer.status, answeredAt: answer.answeredAt });
+    }
+    return items.map((item, index) => {
+      const id = records[index]?.id ?? null;
+      const read = collectionAnswer(item, operation, id, answer.answeredAt);
+      return operation === 'delete' && id !== null ? deletedAnyway(read, id) : read;
+    });
+  }
+
+  /**
+   * The records whose `field` has one of the values, in any order. Text is compared by Salesforce without regard to capitals
+   * unless the field minds them: the caller compares again.
+   */
+  async findByExternalId(
+    object: string,
+    field: string,
+    values: readonly string[],
+    options: CallOptions & { fields?: readonly string[]; literal?: LiteralKind } = {},
+  ): Promise<QueriedRecord[]> {
+    const asked = [...new Set([...(options.fields ?? ['Id', 'CreatedDate', 'CreatedById']), field])];
+    const columns = asked.map((name) => checkedApiName('field', name)).join(', ');
+    const head = `SELECT ${columns} FROM ${checkedApiName('object', object)} WHERE ${field} IN`;
+    const literals = [...new Set(values)].flatMap(
+      (value) => soqlLiteral(value, options.literal ?? 'text') ?? [],
+    );
+    const found: QueriedRecord[] = [];
+    for (const soql of queriesWithin(head, literals)) {
+      found.push(...(await query(this.#session, `Look-up of ${object} by ${field}`, soql, options)));
+    }
+    return found;
+  }
+
+  async #save(
+    request: Omit<ApiRequest, 'kind' | 'headers'>,
+    known: { id?: string; created: boolean | null },
+    options: SaveOptions,
+  ): Promise<RecordAnswer> {
+    try {
+      const answer = await this.#session.call(
+        { ...request, kind: 'doubtful', headers: saveHeaders(options) },
+        options,
+      );
+      return savedAnswer(request.what, answer, known);
+    } catch (error) {
+      if (!isRefusal(error) || !RECORD_REFUSALS.has(error.status)) throw error;
+      return { ...REFUSED, errors: [...error.errors], answeredAt: error.answeredAt };
+    }
+  }
+
+  async #upsertInBody(
+    object: string,
+    externalIdField: string,
+    value: string,
+    fields: RecordFields,
+    options: SaveOptions,
+  ): Promise<RecordAnswer> {
+    const record = { fields: { ...withoutField(fields, externalIdField), [externalIdField]: value } };
+    const [answer] = await this.saveCollection('upsert', object, [record], { ...options, externalIdField });
+    return answer ?? refusedHere('UNKNOWN_EXCEPTION', 'no answer for the record');
+  }
+}
+
+/** These say something about the record; 403 and the like say it about the user or the org and are thrown. */
+const RECORD_REFUSALS = new Set([400, 404, 409, 412]);
+
+const REFUSED = { id: null, success: false, created: null, alreadyDeleted: false };
+
+function refusedHere(errorCode: string, message: string): RecordAnswer {
+  return { ...REFUSED, errors: [{ errorCode, message, fields: [] }], answeredAt: undefined };
+}
+
+/** Without the header Salesforce runs the active assignment rule; a Bulk job without a rule runs none. */
+function saveHeaders(options: SaveOptions): Record<string, string> {
+  return { 'sforce-auto-assign': options.assignmentRuleId || 'FALSE' };
+}
+
+function objectPath(object: string): string {
+  return `/sobjects/${checkedApiName('object', object)}`;
+}
+
+/** `.` and `..` would be steps of the path even when they are percent-encoded. */
+function fitsInPath(value: string): boolean {
+  return value !== '.' && value !== '..';
+}
+
+function withoutField(fields: RecordFields, name: string): RecordFields {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([field]) => field.toLowerCase() !== name.toLowerCase()),
+  );
+}
+
+function savedAnswer(
+  what: string,
+  answer: ApiAnswer,
+  known: { id?: string; created: boolean | null },
+): RecordAnswer {
+  const { status, answeredAt } = answer;
+  if (status === 300) {
+    const several = { errorCode: 'DUPLICATE_EXTERNAL_ID', message: severalText(answer.body), fields: [] };
+    return { ...REFUSED, errors: [several], answeredAt };
+  }
+  const body = (answer.body ?? {}) as {
+    id?: unknown;
+    success?: unknown;
+    created?: unknown;
+    errors?: unknown;
+  };
+  if (body.success === false) return { ...REFUSED, errors: errorsIn(body.errors), answeredAt };
+  const id = typeof body.id === 'string' ? body.id : (known.id ?? null);
+  if (id === null && status !== 204) {
+    throw new DoubtfulOutcome(what, `HTTP ${status} without an id`, { status, answeredAt });
+  }
+  // 204 to an upsert is the update of API 45 and before (reference §8).
+  const created = typeof body.created === 'boolean' ? body.created : status === 204 ? false : known.created;
+  return { id, success: true, created, alreadyDeleted: false, errors: [], answeredAt };
+}
+
+function severalText(body: unknown): string {
+  const ids = (Array.isArray(body) ? body : []).map((url) => String(url).split('/').at(-1));
+  return `more than one record has this external id: ${ids.join(', ')}`;
+}
+
+function deletedAnyway(answer: RecordAnswer, id: string): RecordAnswer {
+  if (answer.success || !hasCode(answer.errors, 'ENTITY_IS_DELETED')) return answer;
+  return { ...answer, id, success: true, alreadyDeleted: true, errors: [] };
+}
+
+function collectionRequest(
+  operation: 'insert' | 'update' | 'upsert' | 'delete',
+  object: string,
+  records: readonly CollectionRecord[],
+  externalIdField: string | null | undefined,
+): Pick<ApiRequest, 'method' | 'path' | 'json'> {
+  if (operation === 'delete') {
+    const ids = records.map(({ id }) => checkedRecordId(id ?? '')).join(',');
+    return { method: 'DELETE', path: `/composite/sobjects?ids=${ids}&allOrNone=false` };
+  }
+  const methods: Record<typeof operation, HttpMethod> = { insert: 'POST', update: 'PATCH', upsert: 'PATCH' };
+  const route = operation === 'upsert' ? `/${object}/${checkedApiName('field', externalIdField ?? '')}` : '';
+  const bodies = records.map(({ id, fields }) => ({
+    attributes: { type: object },
+    ...(operation === 'update' ? { id: checkedRecordId(id ?? '') } : {}),
+    ...fields,
+  }));
+  return {
+    method: methods[operation],
+    path: `/composite/sobjects${route}`,
+    json: { allOrNone: false, records: bodies },
+  };
+}
+
+function collectionAnswer(
+  item: unknown,
+  operation: 'insert' | 'update' | 'upsert' | 'delete',
+  knownId: string | null,
+  answeredAt: Date | undefined,
+): RecordAnswer {
+  const answer = (item ?? {}) as { id?: unknown; success?: unknown; created?: unknown; errors?: unknown };
+  if (answer.success !== true) return { ...REFUSED, errors: errorsIn(answer.errors), answeredAt };
+  const created = typeof answer.created === 'boolean' ? answer.created : null;
+  return {
+    id: typeof answer.id === 'string' ? answer.id : knownId,
+    success: true,
+    created: operation === 'upsert' ? created : operation === 'insert',
+    alreadyDeleted: false,
+    errors: [],
+    answeredAt,
+  };
+}
