@@ -1,25 +1,33 @@
 import type { Clock } from '../clock.ts';
-import { LoadError, reasonOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { AccessToken, Token } from './access-token.ts';
 import type { ApiBudget } from './api-budget.ts';
+import {
+  type Attempt,
+  failedAttempt,
+  type ReadAnswer,
+  readAttempt,
+  readJson,
+  showsAcceptance,
+  whyOf,
+} from './attempt.ts';
 import type { ApiAnswer, ApiRequest, CallOptions } from './call.ts';
-import { type ApiError, describeErrors, isHtml, parseErrorBody, parseJson } from './error-body.ts';
+import { authFailed, doubt, endOf, outOfPatience } from './call-ends.ts';
+import { describeErrors } from './error-body.ts';
+import { ExchangeFailed } from './exchange-failed.ts';
+import type { HttpAnswer } from './http-answer.ts';
 import type { OrgClock } from './org-clock.ts';
-import { BodyBrokenOff, DoubtfulOutcome, SalesforceRefusal } from './outcome.ts';
+import { BodyBrokenOff } from './outcome.ts';
 import { Patience } from './patience.ts';
 import {
   INCURABLE_401,
   mayHaveBeenProcessed,
-  type Outcome,
-  outcomeOf,
-  outcomeOfFailure,
   REACTIONS,
   type Reaction,
   retryAfterMs,
   type WaitKind,
 } from './retry-policy.ts';
-import { ExchangeFailed, type HttpAnswer, type HttpTransport } from './transport.ts';
+import type { HttpTransport } from './transport.ts';
 
 /** However often one call's token is refused, it asks for a new one at most this many times. */
 const MOST_RENEWALS = 5;
@@ -39,20 +47,6 @@ export interface ApiCallerParts {
   outageMs: number;
   limitWaitMs: number;
 }
-
-/** What one attempt came to, with what is known about it. */
-interface Attempt<T> {
-  outcome: Outcome;
-  value?: T;
-  token: Token;
-  status?: number;
-  headers: Record<string, string>;
-  errors: ApiError[];
-  answeredAt?: Date | undefined;
-  cause?: unknown;
-}
-
-type ReadAnswer<T> = (answer: HttpAnswer, answeredAt: Date | undefined) => Promise<T>;
 
 /**
  * Makes the API calls of a session: token, repeats by the policy of retry-policy.ts, API budget, counting.
@@ -93,8 +87,8 @@ export class ApiCaller {
       try {
         await answer.toFile(sink.path, count);
       } catch (error) {
-        if (error instanceof ExchangeFailed) throw new BodyBrokenOff(request.what, bytes, error);
-        throw error;
+        options.signal?.throwIfAborted();
+        throw error instanceof ExchangeFailed ? new BodyBrokenOff(request.what, bytes, error) : error;
       }
       return { status: answer.status, bytes, answeredAt };
     });
@@ -228,11 +222,6 @@ export class ApiCaller {
   }
 }
 
-/** Any answer of the API itself but 401; a proxy's page or an overloaded server has not looked at the token. */
-function showsAcceptance({ status, headers }: HttpAnswer): boolean {
-  return status !== 401 && status < 500 && !isHtml(headers['content-type'], '');
-}
-
 const WAITS: Partial<Record<Reaction, WaitKind>> = {
   'repeat-outage': 'outage',
   'repeat-concurrent': 'concurrent',
@@ -248,103 +237,4 @@ function headersOf(request: ApiRequest, token: Token): Record<string, string> {
     ...(contentType === undefined ? {} : { 'content-type': contentType }),
     ...request.headers,
   };
-}
-
-async function readAttempt<T>(
-  request: ApiRequest,
-  answer: HttpAnswer,
-  answeredAt: Date | undefined,
-  read: ReadAnswer<T>,
-): Promise<Pick<Attempt<T>, 'outcome' | 'value' | 'errors'>> {
-  const { status, headers } = answer;
-  const seen = { status, contentType: headers['content-type'] };
-  const accepted = request.alsoAccepted ?? [];
-  if (outcomeOf({ ...seen, text: '', errors: [] }, accepted) === 'accepted') {
-    return { outcome: 'accepted', value: await read(answer, answeredAt), errors: [] };
-  }
-  const text = await answer.text();
-  const errors = parseErrorBody(status, text);
-  return { outcome: outcomeOf({ ...seen, text, errors }, accepted), errors };
-}
-
-class PageInstead extends Error {}
-
-async function readJson(answer: HttpAnswer, answeredAt: Date | undefined): Promise<ApiAnswer> {
-  const text = await answer.text();
-  const body = text.trim() === '' ? undefined : parseJson(text);
-  if (body === undefined && text.trim() !== '') {
-    if (isHtml(undefined, text)) throw new PageInstead('a page instead of JSON');
-    throw new ExchangeFailed(true, 'the answer is not JSON to its end', undefined);
-  }
-  return { status: answer.status, headers: answer.headers, answeredAt, body };
-}
-
-function failedAttempt(
-  request: ApiRequest,
-  token: Token,
-  signal: AbortSignal | undefined,
-  error: unknown,
-): Attempt<never> {
-  const attempt = { token, headers: {}, errors: [], cause: error };
-  if (error instanceof PageInstead) return { ...attempt, outcome: 'page' };
-  if (!(error instanceof ExchangeFailed)) throw error;
-  if (signal?.aborted) {
-    const doubtful = error.sent && request.kind !== 'safe';
-    throw doubtful
-      ? new DoubtfulOutcome(request.what, 'broken off by us', { cause: signal.reason })
-      : signal.reason;
-  }
-  return { ...attempt, outcome: outcomeOfFailure(error) };
-}
-
-function whyOf(attempt: Attempt<unknown>): string {
-  if (attempt.outcome === 'page') return `HTTP ${attempt.status ?? 200}, a page instead of data`;
-  if (attempt.status === undefined || attempt.cause !== undefined) return reasonOf(attempt.cause);
-  return `HTTP ${attempt.status}, ${describeErrors(attempt.errors)}`;
-}
-
-function doubt(request: ApiRequest, attempt: Attempt<unknown>): DoubtfulOutcome {
-  const { status, errors, answeredAt, cause } = attempt;
-  return new DoubtfulOutcome(request.what, whyOf(attempt), {
-    ...(status === undefined ? {} : { status }),
-    errors,
-    answeredAt,
-    cause,
-  });
-}
-
-function endOf(reaction: Reaction, request: ApiRequest, attempt: Attempt<unknown>): Error {
-  if (reaction === 'doubt') return doubt(request, attempt);
-  if (reaction === 'refuse') {
-    const { status = 0, errors, answeredAt } = attempt;
-    return new SalesforceRefusal(request.what, { status, errors, answeredAt });
-  }
-  const host = new URL(attempt.token.instanceUrl).host;
-  return new LoadError(
-    'SF_REQUEST_FAILED',
-    `${request.what}: no secure connection to ${host} (${whyOf(attempt)}). Check the certificates of the connection's TLS settings`,
-    { cause: attempt.cause },
-  );
-}
-
-function outOfPatience(kind: WaitKind, request: ApiRequest, attempt: Attempt<unknown>): LoadError {
-  if (kind === 'outage') {
-    return new LoadError(
-      'SF_REQUEST_FAILED',
-      `${request.what}: Salesforce could not be reached for the whole time that an outage is waited for; last: ${whyOf(attempt)}`,
-      { cause: attempt.cause },
-    );
-  }
-  const which =
-    kind === 'daily'
-      ? "the API calls of the org's last 24 hours are used up"
-      : 'too many long API calls run in the org';
-  return new LoadError('SF_API_LIMIT', `${request.what}: ${which} (${describeErrors(attempt.errors)})`);
-}
-
-function authFailed(request: ApiRequest, said: string, advice: string): LoadError {
-  return new LoadError(
-    'SF_AUTH_FAILED',
-    `${request.what}: Salesforce does not accept the session: ${said}. ${advice}`,
-  );
 }

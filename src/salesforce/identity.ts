@@ -14,31 +14,38 @@ export interface Identity {
 }
 
 /**
- * Org and user of a token: from the identity URL that came with it, and from userinfo for the name. An app without the
- * `id` scope may not ask userinfo: then a query gives the name.
+ * Org and user of a token. The identity URL that comes with a token holds the ids, and a query gives the name: both need no
+ * scope but `api`. A given access token has no such URL; userinfo tells then.
  */
 export async function readIdentity(session: ApiCalls, token: Token, options: CallOptions): Promise<Identity> {
   const { instanceUrl } = token;
   const known = idsOf(token.id);
+  if (known)
+    return { ...known, username: await usernameByQuery(session, known.userId, options), instanceUrl };
+  const info = await userinfo(session, options);
+  const orgId = text(info.organization_id);
+  const userId = text(info.user_id);
+  if (orgId === '' || userId === '') throw unnamed(undefined);
+  return { orgId, userId, username: text(info.preferred_username), instanceUrl };
+}
+
+async function userinfo(session: ApiCalls, options: CallOptions): Promise<Record<string, unknown>> {
   try {
     const { body } = await session.call(
       { what: 'The user of the session', method: 'GET', path: '/services/oauth2/userinfo', kind: 'safe' },
       options,
     );
-    const info = (body ?? {}) as Record<string, unknown>;
-    const orgId = known?.orgId ?? text(info.organization_id);
-    const userId = known?.userId ?? text(info.user_id);
-    if (orgId !== '' && userId !== '') {
-      return { orgId, userId, username: text(info.preferred_username), instanceUrl };
-    }
+    return (body ?? {}) as Record<string, unknown>;
   } catch (error) {
-    if (!isRefusal(error)) throw error;
-    if (known)
-      return { ...known, username: await usernameByQuery(session, known.userId, options), instanceUrl };
+    throw isRefusal(error) ? unnamed(error) : error;
   }
-  throw new LoadError(
+}
+
+function unnamed(cause: unknown): LoadError {
+  return new LoadError(
     'SF_AUTH_FAILED',
     'Salesforce does not say whose session this is: the app needs the scope "id" (Access the identity URL service)',
+    { cause },
   );
 }
 

@@ -1,37 +1,28 @@
-import { checkedApiName, checkedRecordId } from './api-name.ts';
-import type { ApiAnswer, ApiRequest, CallOptions, HttpMethod } from './call.ts';
-import { type ApiError, errorsIn, hasCode } from './error-body.ts';
+import { checkedApiName, isRecordId } from './api-name.ts';
+import type { ApiRequest, CallOptions } from './call.ts';
+import { type CollectionOperation, type CollectionRecord, collectionRequest } from './collection-request.ts';
 import { DoubtfulOutcome, isRefusal } from './outcome.ts';
 import { type QueriedRecord, query } from './query.ts';
+import {
+  collectionAnswer,
+  deletedAnyway,
+  REFUSED,
+  type RecordAnswer,
+  refusedHere,
+  savedAnswer,
+} from './record-answer.ts';
 import type { SalesforceSession } from './session.ts';
 import { type LiteralKind, queriesWithin, soqlLiteral } from './soql.ts';
+
+export type { CollectionRecord } from './collection-request.ts';
+export type { RecordAnswer } from './record-answer.ts';
 
 /** Field API name to JSON value; the record's own Id stands apart. */
 export type RecordFields = Record<string, unknown>;
 
-/** What became of one record. */
-export interface RecordAnswer {
-  id: string | null;
-  success: boolean;
-  /** Null where the call does not say. */
-  created: boolean | null;
-  /** A delete that found nothing to delete: done all the same. */
-  alreadyDeleted: boolean;
-  errors: ApiError[];
-  /** The org's clock when it answered. */
-  answeredAt: Date | undefined;
-}
-
 export interface SaveOptions extends CallOptions {
   /** An assignment rule's id. Without one no rule runs, as in a Bulk job without one. */
   assignmentRuleId?: string | null | undefined;
-}
-
-export interface CollectionRecord {
-  /** For update and delete. */
-  id?: string | undefined;
-  /** For upsert it holds the external id as well. */
-  fields: RecordFields;
 }
 
 /** Salesforce takes 200 records in one Collections call (reference bulk-api-2.md §3). */
@@ -64,11 +55,12 @@ export class RecordsApi {
     fields: RecordFields,
     options: SaveOptions = {},
   ): Promise<RecordAnswer> {
+    if (!isRecordId(id)) return Promise.resolve(malformedId());
     return this.#save(
       {
         what: `Update of ${object} ${id}`,
         method: 'PATCH',
-        path: `${objectPath(object)}/${checkedRecordId(id)}`,
+        path: `${objectPath(object)}/${id}`,
         json: fields,
       },
       { id, created: false },
@@ -105,11 +97,12 @@ export class RecordsApi {
 
   /** A record that is deleted already counts as done. */
   async deleteRecord(object: string, id: string, options: CallOptions = {}): Promise<RecordAnswer> {
+    if (!isRecordId(id)) return malformedId();
     const answer = await this.#save(
       {
         what: `Delete of ${object} ${id}`,
         method: 'DELETE',
-        path: `${objectPath(object)}/${checkedRecordId(id)}`,
+        path: `${objectPath(object)}/${id}`,
       },
       { id, created: false },
       options,
@@ -119,7 +112,7 @@ export class RecordsApi {
 
   /** Up to 200 records in one call, each judged on its own; the answers are in the order of the records. */
   async saveCollection(
-    operation: 'insert' | 'update' | 'upsert' | 'delete',
+    operation: CollectionOperation,
     object: string,
     records: readonly CollectionRecord[],
     options: SaveOptions & { externalIdField?: string | null | undefined } = {},
@@ -203,14 +196,13 @@ export class RecordsApi {
   }
 }
 
+/** As Salesforce words it; not asked, since the text would go into a URL. */
+function malformedId(): RecordAnswer {
+  return refusedHere('MALFORMED_ID', 'the Id is not 15 or 18 letters and digits');
+}
+
 /** These say something about the record; 403 and the like say it about the user or the org and are thrown. */
 const RECORD_REFUSALS = new Set([400, 404, 409, 412]);
-
-const REFUSED = { id: null, success: false, created: null, alreadyDeleted: false };
-
-function refusedHere(errorCode: string, message: string): RecordAnswer {
-  return { ...REFUSED, errors: [{ errorCode, message, fields: [] }], answeredAt: undefined };
-}
 
 /** Without the header Salesforce runs the active assignment rule; a Bulk job without a rule runs none. */
 function saveHeaders(options: SaveOptions): Record<string, string> {
@@ -230,83 +222,4 @@ function withoutField(fields: RecordFields, name: string): RecordFields {
   return Object.fromEntries(
     Object.entries(fields).filter(([field]) => field.toLowerCase() !== name.toLowerCase()),
   );
-}
-
-function savedAnswer(
-  what: string,
-  answer: ApiAnswer,
-  known: { id?: string; created: boolean | null },
-): RecordAnswer {
-  const { status, answeredAt } = answer;
-  if (status === 300) {
-    const several = { errorCode: 'DUPLICATE_EXTERNAL_ID', message: severalText(answer.body), fields: [] };
-    return { ...REFUSED, errors: [several], answeredAt };
-  }
-  const body = (answer.body ?? {}) as {
-    id?: unknown;
-    success?: unknown;
-    created?: unknown;
-    errors?: unknown;
-  };
-  if (body.success === false) return { ...REFUSED, errors: errorsIn(body.errors), answeredAt };
-  const id = typeof body.id === 'string' ? body.id : (known.id ?? null);
-  if (id === null && status !== 204) {
-    throw new DoubtfulOutcome(what, `HTTP ${status} without an id`, { status, answeredAt });
-  }
-  // 204 to an upsert is the update of API 45 and before (reference §8).
-  const created = typeof body.created === 'boolean' ? body.created : status === 204 ? false : known.created;
-  return { id, success: true, created, alreadyDeleted: false, errors: [], answeredAt };
-}
-
-function severalText(body: unknown): string {
-  const ids = (Array.isArray(body) ? body : []).map((url) => String(url).split('/').at(-1));
-  return `more than one record has this external id: ${ids.join(', ')}`;
-}
-
-function deletedAnyway(answer: RecordAnswer, id: string): RecordAnswer {
-  if (answer.success || !hasCode(answer.errors, 'ENTITY_IS_DELETED')) return answer;
-  return { ...answer, id, success: true, alreadyDeleted: true, errors: [] };
-}
-
-function collectionRequest(
-  operation: 'insert' | 'update' | 'upsert' | 'delete',
-  object: string,
-  records: readonly CollectionRecord[],
-  externalIdField: string | null | undefined,
-): Pick<ApiRequest, 'method' | 'path' | 'json'> {
-  if (operation === 'delete') {
-    const ids = records.map(({ id }) => checkedRecordId(id ?? '')).join(',');
-    return { method: 'DELETE', path: `/composite/sobjects?ids=${ids}&allOrNone=false` };
-  }
-  const methods: Record<typeof operation, HttpMethod> = { insert: 'POST', update: 'PATCH', upsert: 'PATCH' };
-  const route = operation === 'upsert' ? `/${object}/${checkedApiName('field', externalIdField ?? '')}` : '';
-  const bodies = records.map(({ id, fields }) => ({
-    attributes: { type: object },
-    ...(operation === 'update' ? { id: checkedRecordId(id ?? '') } : {}),
-    ...fields,
-  }));
-  return {
-    method: methods[operation],
-    path: `/composite/sobjects${route}`,
-    json: { allOrNone: false, records: bodies },
-  };
-}
-
-function collectionAnswer(
-  item: unknown,
-  operation: 'insert' | 'update' | 'upsert' | 'delete',
-  knownId: string | null,
-  answeredAt: Date | undefined,
-): RecordAnswer {
-  const answer = (item ?? {}) as { id?: unknown; success?: unknown; created?: unknown; errors?: unknown };
-  if (answer.success !== true) return { ...REFUSED, errors: errorsIn(answer.errors), answeredAt };
-  const created = typeof answer.created === 'boolean' ? answer.created : null;
-  return {
-    id: typeof answer.id === 'string' ? answer.id : knownId,
-    success: true,
-    created: operation === 'upsert' ? created : operation === 'insert',
-    alreadyDeleted: false,
-    errors: [],
-    answeredAt,
-  };
 }

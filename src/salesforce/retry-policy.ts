@@ -64,7 +64,7 @@ export function outcomeOf(
   alsoAccepted: readonly number[],
 ): Outcome {
   const { status, errors } = answer;
-  if (status === 401) return 'unauthorized';
+  if (status === 401 || (status === 403 && errors.some(saysBadToken))) return 'unauthorized';
   if (status === 429) return 'too-many';
   if (status >= 500 || UNAVAILABLE_STATUSES.has(status)) return 'unavailable';
   if (isHtml(answer.contentType, answer.text)) return 'page';
@@ -73,6 +73,11 @@ export function outcomeOf(
     return errors.some(({ message }) => CONCURRENT_TEXT.test(message)) ? 'concurrent-limit' : 'daily-limit';
   }
   return 'refused';
+}
+
+/** userinfo's word for a session that has ended, with status 403 and as plain text. */
+function saysBadToken({ errorCode, message }: ApiError): boolean {
+  return [errorCode, message].includes('Bad_OAuth_Token');
 }
 
 const UNTRUSTED_CODES =

@@ -1,9 +1,9 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { type Readable, Transform } from 'node:stream';
-import { finished, pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import type { FileBody, HttpMethod } from './call.ts';
+import { ExchangeFailed, reasonOfFailure } from './exchange-failed.ts';
+import { type HttpAnswer, UndiciAnswer } from './http-answer.ts';
+import { fileChunks, SilenceWatch } from './upload-body.ts';
 
 /** Options of a TLS connection, as `node:tls` takes them. */
 export interface TlsOptions {
@@ -39,11 +39,6 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
  */
 const MOST_CONNECTIONS = 24;
 
-/** Read in pieces of this size; with `silenceMs` of two minutes a line of half a kilobyte a second still counts as alive. */
-const UPLOAD_CHUNK = 64 * 1024;
-
-const LONGEST_TEXT = 64 * 1024 * 1024;
-
 export interface HttpRequest {
   method: HttpMethod;
   /** `https://host:port` */
@@ -54,37 +49,6 @@ export interface HttpRequest {
   body?: string | FileBody | undefined;
   answerMs: number;
   signal?: AbortSignal | undefined;
-}
-
-/**
- * No answer, or none to its end. `sent` tells the two apart that matter: false means that not a byte of the request left,
- * so that it was surely not processed.
- */
-export class ExchangeFailed extends Error {
-  readonly sent: boolean;
-
-  constructor(sent: boolean, why: string, cause: unknown) {
-    super(why, { cause });
-    this.name = 'ExchangeFailed';
-    this.sent = sent;
-  }
-}
-
-/** A disk that is full or a sink that threw: the fault is on this side, asking Salesforce again does not help. */
-export class SinkFailed extends Error {
-  constructor(cause: unknown) {
-    super('what was downloaded could not be kept', { cause });
-    this.name = 'SinkFailed';
-  }
-}
-
-/** Status and headers have come; the body is still to be read, by exactly one of the methods. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  text(): Promise<string>;
-  /** Streams the decoded body to a new file; resolves with its length. */
-  toFile(path: string, onChunk: (chunk: Buffer) => void): Promise<number>;
 }
 
 /**
@@ -168,49 +132,6 @@ function bodyOf(body: HttpRequest['body'], silence: SilenceWatch) {
   return fileChunks(body, silence) as unknown as Readable;
 }
 
-async function* fileChunks(file: FileBody, silence: SilenceWatch): AsyncGenerator<Buffer> {
-  silence.start();
-  const chunks = createReadStream(file.path, { highWaterMark: UPLOAD_CHUNK });
-  try {
-    for await (const chunk of chunks) {
-      silence.moved();
-      yield chunk as Buffer;
-    }
-  } finally {
-    silence.stop();
-    chunks.destroy();
-  }
-}
-
-/** Breaks an exchange off when its upload does not move. A timer of the machine: sockets know no driven clock. */
-class SilenceWatch {
-  readonly #afterMs: number;
-  readonly #controller = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(afterMs: number) {
-    this.#afterMs = afterMs;
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  start(): void {
-    this.#timer = setTimeout(() => {
-      this.#controller.abort(new Error(`nothing of the upload moved for ${this.#afterMs} ms`));
-    }, this.#afterMs);
-  }
-
-  moved(): void {
-    this.#timer?.refresh();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
 function anySignal(...signals: (AbortSignal | undefined)[]): AbortSignal {
   return AbortSignal.any(signals.filter((signal) => signal !== undefined));
 }
@@ -229,81 +150,4 @@ function tellWhenSent(onSent: () => void): Dispatcher.DispatcherComposeIntercept
       onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
       onResponseError: (...args) => handler.onResponseError?.(...args),
     });
-}
-
-class UndiciAnswer implements HttpAnswer {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  readonly #body: Dispatcher.ResponseData['body'];
-
-  constructor(answer: Dispatcher.ResponseData) {
-    this.status = answer.statusCode;
-    this.headers = Object.fromEntries(
-      Object.entries(answer.headers).map(([name, value]) => [
-        name,
-        Array.isArray(value) ? value.join(', ') : (value ?? ''),
-      ]),
-    );
-    this.#body = answer.body;
-  }
-
-  async text(): Promise<string> {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    try {
-      for await (const chunk of this.#decoded()) {
-        length += chunk.length;
-        if (length > LONGEST_TEXT) throw new Error(`the answer is longer than ${LONGEST_TEXT} bytes`);
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      throw new ExchangeFailed(true, reasonOfFailure(error), error);
-    }
-    return Buffer.concat(chunks).toString('utf8');
-  }
-
-  async toFile(path: string, onChunk: (chunk: Buffer) => void): Promise<number> {
-    let length = 0;
-    let sinkError: unknown;
-    const counted = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        length += chunk.length;
-        try {
-          onChunk(chunk);
-        } catch (error) {
-          sinkError = error;
-          done(error as Error);
-          return;
-        }
-        done(null, chunk);
-      },
-    });
-    const file = createWriteStream(path, { mode: 0o600 });
-    file.once('error', (error) => {
-      sinkError ??= error;
-    });
-    try {
-      await pipeline(this.#decoded(), counted, file);
-    } catch (error) {
-      await finished(file).catch(() => {});
-      if (sinkError !== undefined && error === sinkError) throw new SinkFailed(error);
-      throw new ExchangeFailed(true, reasonOfFailure(error), error);
-    }
-    return length;
-  }
-
-  #decoded(): Readable {
-    if (!/\bgzip\b/i.test(this.headers['content-encoding'] ?? '')) return this.#body;
-    const gunzip = createGunzip();
-    // `pipe` alone would leave the decoder waiting when the connection breaks.
-    this.#body.on('error', (error) => gunzip.destroy(error));
-    return this.#body.pipe(gunzip);
-  }
-}
-
-function reasonOfFailure(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  const text = error.message || error.name;
-  return code === undefined || text.includes(code) ? text : `${text} (${code})`;
 }
