@@ -1,0 +1,232 @@
+import { LoadError, reasonOf } from '../../src/errors.ts';
+import type { Node, NodeConfig, Red } from './red.ts';
+import { TypedInput, type TypedInputType } from './typed-input.ts';
+
+/** The settings of a node, or the one error that names every property that is wrong. */
+export type Validated<S> =
+  | { readonly ok: true; readonly value: S }
+  | { readonly ok: false; readonly error: LoadError };
+
+/** The path of a property to what is wrong with it; the first thing found is the one that counts. */
+type Problems = Map<string, string>;
+
+interface Bounds {
+  min?: number;
+  max?: number;
+}
+
+/**
+ * Reads a node's properties, once, when it is made. The editor's own checks are not enough: it lets every `${NAME}` pass,
+ * and flows come from files as well. A throw of `read` counts as one more thing that is wrong.
+ */
+export function readConfig<S>(
+  RED: Red,
+  node: Node,
+  config: NodeConfig,
+  read: (properties: ConfigReader) => S,
+): Validated<S> {
+  const problems: Problems = new Map();
+  const reader = new ConfigReader(RED, node, config, problems);
+  const value = attempt(() => read(reader), problems);
+  if (value !== undefined && problems.size === 0) return { ok: true, value: value.result };
+  const which = node.name === undefined ? node.type : `${node.type} "${node.name}"`;
+  return { ok: false, error: new LoadError('CONFIG_INVALID', `${which}: ${sentence(problems)}.`) };
+}
+
+function sentence(problems: Problems): string {
+  return [...problems].map(([path, what]) => `${path} ${what}`.trim()).join('; ');
+}
+
+function attempt<S>(read: () => S, problems: Problems): { result: S } | undefined {
+  try {
+    return { result: read() };
+  } catch (error) {
+    problems.set('', reasonOf(error));
+    return undefined;
+  }
+}
+
+/**
+ * Typed readers of one object's properties. What is wrong is noted, not thrown, so that one error names all of it; the
+ * value returned then is a stand-in that nobody gets to see.
+ */
+export class ConfigReader {
+  readonly #RED: Red;
+  readonly #node: Node;
+  readonly #values: Record<string, unknown>;
+  readonly #problems: Problems;
+  readonly #prefix: string;
+
+  constructor(RED: Red, node: Node, values: Record<string, unknown>, problems: Problems, prefix = '') {
+    this.#RED = RED;
+    this.#node = node;
+    this.#values = values;
+    this.#problems = problems;
+    this.#prefix = prefix;
+  }
+
+  /** A text that is not empty. */
+  text(property: string): string {
+    const value = this.optionalText(property);
+    if (value === '') this.problem(property, 'is missing');
+    return value;
+  }
+
+  /** A text, trimmed; the given one, or '', when there is none. */
+  optionalText(property: string, otherwise = ''): string {
+    const value = this.#given(property);
+    if (value === undefined) return otherwise;
+    if (typeof value === 'string' || typeof value === 'number') return String(value).trim();
+    this.problem(property, 'must be a text');
+    return otherwise;
+  }
+
+  /** A password or key out of the credentials: any text that is not empty. Its value is never part of a message. */
+  secret(name: string): string {
+    const value = this.optionalSecret(name);
+    if (value === undefined) this.problem(name, 'is missing');
+    return value ?? '';
+  }
+
+  optionalSecret(name: string): string | undefined {
+    const value = this.#node.credentials?.[name];
+    if (value === undefined || value === null || value === '') return undefined;
+    const variable = unsetVariable(value);
+    if (variable !== undefined)
+      this.problem(name, `names the environment variable ${variable}, which is not set`);
+    return value;
+  }
+
+  integer(property: string, bounds: Bounds & { default?: number }): number {
+    return this.#numberOf(property, bounds, 'a whole number', Number.isSafeInteger);
+  }
+
+  number(property: string, bounds: Bounds & { default?: number }): number {
+    return this.#numberOf(property, bounds, 'a number', Number.isFinite);
+  }
+
+  #numberOf(
+    property: string,
+    bounds: Bounds & { default?: number },
+    kind: string,
+    fits: (value: number) => boolean,
+  ): number {
+    const value = this.#given(property);
+    if (value === undefined && bounds.default !== undefined) return bounds.default;
+    const parsed = numeric(value);
+    const min = bounds.min ?? Number.NEGATIVE_INFINITY;
+    const max = bounds.max ?? Number.POSITIVE_INFINITY;
+    if (parsed !== undefined && fits(parsed) && parsed >= min && parsed <= max) return parsed;
+    this.problem(property, `must be ${kind}${range(bounds)}, not ${shown(value)}`);
+    return bounds.min ?? 0;
+  }
+
+  boolean(property: string, otherwise: boolean): boolean {
+    const value = this.#given(property);
+    if (value === undefined) return otherwise;
+    if (value === true || value === 'true') return true;
+    if (value === false || value === 'false') return false;
+    this.problem(property, `must be true or false, not ${shown(value)}`);
+    return otherwise;
+  }
+
+  oneOf<const T extends string>(property: string, values: readonly T[], otherwise?: T): T {
+    const value = this.#given(property);
+    if (value === undefined && otherwise !== undefined) return otherwise;
+    const found = values.find((one) => one === value);
+    if (found !== undefined) return found;
+    this.problem(property, `must be one of ${values.join(', ')}, not ${shown(value)}`);
+    return otherwise ?? (values[0] as T);
+  }
+
+  /** A config node of the given type that is there and enabled. */
+  node<N extends Node>(property: string, type: string): N {
+    const found = this.optionalNode<N>(property, type);
+    if (found === undefined) this.problem(property, `is missing: choose a ${type}`);
+    return found ?? (this.#node as N);
+  }
+
+  optionalNode<N extends Node>(property: string, type: string): N | undefined {
+    const id = this.#given(property);
+    if (id === undefined) return undefined;
+    const found = this.#RED.nodes.getNode(String(id));
+    if (found?.type === type) return found as N;
+    const what = found ? `is a ${found.type}` : 'is disabled or no longer there';
+    this.problem(property, `must be a ${type}; the node that it names ${what}`);
+    return undefined;
+  }
+
+  /** The rows of a table property; each is read by a reader of its own, so that a problem names row and column. */
+  list<T>(property: string, read: (row: ConfigReader, index: number) => T): T[] {
+    const value = this.#given(property);
+    if (value === undefined) return [];
+    if (!Array.isArray(value)) {
+      this.problem(property, 'must be a list');
+      return [];
+    }
+    return value.map((row: unknown, index) => {
+      const prefix = `${this.#prefix}${property}[${index}]`;
+      if (isObject(row))
+        return read(new ConfigReader(this.#RED, this.#node, row, this.#problems, `${prefix}.`), index);
+      this.problem(`${property}[${index}]`, 'must be an object');
+      return read(new ConfigReader(this.#RED, this.#node, {}, new Map()), index);
+    });
+  }
+
+  /** A value of which a second property, `<property>Type`, says how to get it for each message. */
+  typedInput(property: string, types: readonly TypedInputType[], otherwise: TypedInputType): TypedInput {
+    const type = this.oneOf(`${property}Type`, types, otherwise);
+    const value = this.#given(property);
+    const text = value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+    const input = new TypedInput(this.#RED, this.#node, `${this.#prefix}${property}`, text, type);
+    const problem = input.problem;
+    if (problem !== undefined) this.problem(property, problem);
+    return input;
+  }
+
+  /** For what only the node itself can judge, such as two properties that exclude each other. */
+  problem(property: string, what: string): void {
+    const path = `${this.#prefix}${property}`;
+    if (!this.#problems.has(path)) this.#problems.set(path, what);
+  }
+
+  /** Undefined where nothing is given, and where the value is the name of a variable that is not set (noted). */
+  #given(property: string): unknown {
+    const value = this.#values[property];
+    if (value === undefined || value === null || value === '') return undefined;
+    const variable = typeof value === 'string' ? unsetVariable(value) : undefined;
+    if (variable === undefined) return value;
+    this.problem(property, `names the environment variable ${variable}, which is not set`);
+    return undefined;
+  }
+}
+
+/** Node-RED replaces `${NAME}` before a node is made, but leaves it as it is where the variable is not set. */
+function unsetVariable(value: string): string | undefined {
+  return /^\$(?:\{(\S+)\}|\((\S+)\))$/
+    .exec(value)
+    ?.slice(1)
+    .find((name) => name !== undefined);
+}
+
+/** Numbers come as strings from forms and environment variables. */
+function numeric(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && value.trim() !== '' ? Number(value) : undefined;
+}
+
+function range({ min, max }: Bounds): string {
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) return ` of at least ${min}`;
+  return max === undefined ? '' : ` of at most ${max}`;
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'empty';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

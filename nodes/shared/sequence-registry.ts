@@ -1,0 +1,63 @@
+/**
+ * The states of tracked sequences, for all nodes of the process: `open` while batches may come or are on their way,
+ * `over` when the last one is through, `broken-off` when not all will come.
+ */
+export type SequenceState = 'open' | EndState;
+export type EndState = 'over' | 'broken-off';
+export type EndListener = (state: EndState, error: Error | undefined) => void;
+
+/** Messages of a sequence may turn up after its end, but not for ever. */
+const MOST_ENDED = 10_000;
+
+interface End {
+  state: EndState;
+  error: Error | undefined;
+}
+
+const open = new Map<string, Set<EndListener>>();
+const ended = new Map<string, End>();
+
+/** Undefined: of no sequence that this process has opened, or of one that ended long ago. */
+export function sequenceState(id: string): SequenceState | undefined {
+  return open.has(id) ? 'open' : ended.get(id)?.state;
+}
+
+/**
+ * Tells a node that gathers a sequence when its sender says that no more will come: at once, before the sender's own
+ * `done`, or one turn later when that was before. A sequence that is not known never ends. Returns how to stop listening.
+ */
+export function onSequenceOver(id: string, listener: EndListener): () => void {
+  const listeners = open.get(id);
+  const end = ended.get(id);
+  if (listeners !== undefined) listeners.add(listener);
+  else if (end !== undefined) return laterUnlessStopped(() => listener(end.state, end.error));
+  return () => {
+    listeners?.delete(listener);
+  };
+}
+
+export function registerSequence(id: string): void {
+  open.set(id, new Set());
+}
+
+/** The first end counts. A listener that throws is named by `failed`, and the others are told all the same. */
+export function endSequence(id: string, end: End, failed: (error: unknown) => void): void {
+  const listeners = open.get(id);
+  if (listeners === undefined) return;
+  open.delete(id);
+  ended.set(id, end);
+  const [oldest] = ended.keys();
+  if (ended.size > MOST_ENDED && oldest !== undefined) ended.delete(oldest);
+  for (const listener of listeners) {
+    try {
+      listener(end.state, end.error);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+function laterUnlessStopped(action: () => void): () => void {
+  const later = setImmediate(action);
+  return () => clearImmediate(later);
+}
