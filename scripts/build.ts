@@ -12,8 +12,8 @@ const dist = join(root, 'dist');
 
 rmSync(dist, { recursive: true, force: true });
 compile();
-copyInPlace('nodes/*.html');
-copyInPlace('nodes/locales/**/*.{json,html}');
+copyInPlace('nodes/**/*.html');
+copyInPlace('nodes/**/*.json');
 copyInPlace('src/**/*.{sql,csv}');
 copyIcons();
 console.log(`Built ${globSync('**/*.js', { cwd: dist }).length} modules into dist/.`);
