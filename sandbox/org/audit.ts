@@ -142,7 +142,7 @@ export class Audit {
 
   /** Records that jobs have processed, failed ones included: in sink mode all that is known of them. */
   get recordsProcessed(): number {
-    return this.#jobs.all().reduce((sum, job) => sum + job.processed, 0);
+    return this.#jobs.recordsProcessed;
   }
 
   summary(): Record<string, unknown> {

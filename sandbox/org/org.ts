@@ -93,7 +93,7 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     processor,
     userId: sessions.userId,
   });
-  addRoutes(router, { settings, sessions, tokens, store, saver, ingest, audit, url: () => url });
+  addRoutes(router, { settings, sessions, tokens, store, saver, ingest, audit, jobs, url: () => url });
 
   const credentials = { ...settings.clients, privateKey: keys.privateKey };
   const insert = (objectName: string, fields: JsonObject): string => {

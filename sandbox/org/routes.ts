@@ -4,8 +4,15 @@ import type { Store } from './data/store.ts';
 import { type Call, json, notFound, type Reply, restError } from './http/reply.ts';
 import { API_VERSIONS, type Router } from './http/router.ts';
 import type { IngestCalls } from './ingest/calls.ts';
+import type { Jobs } from './ingest/jobs.ts';
+import type { Json } from './json.ts';
+import type { ObjectModel } from './model/types.ts';
 import type { TokenEndpoint } from './oauth.ts';
 import type { Settings } from './options.ts';
+import { CollectionCalls } from './rest/collection-calls.ts';
+import { describeBasic, describeGlobal, describeObject } from './rest/describe.ts';
+import { limits } from './rest/limits.ts';
+import { QueryCalls } from './rest/query-calls.ts';
 import { SobjectCalls } from './rest/sobject-calls.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -17,6 +24,7 @@ interface Parts {
   saver: Saver;
   ingest: IngestCalls;
   audit: Audit;
+  jobs: Jobs;
   url: () => string;
 }
 
@@ -24,6 +32,8 @@ interface Parts {
 export function addRoutes(router: Router, parts: Parts): void {
   addLogin(router, parts);
   addIngest(router, parts.ingest);
+  addCollections(router, new CollectionCalls(parts));
+  addDescribe(router, parts);
   addSobjects(router, new SobjectCalls(parts));
 }
 
@@ -104,8 +114,62 @@ function checked(call: Call): Call {
   return call;
 }
 
+function addCollections(router: Router, collections: CollectionCalls): void {
+  router.data('/composite/sobjects', {
+    POST: (call) => collections.create(call),
+    PATCH: (call) => collections.update(call),
+    DELETE: (call) => collections.remove(call),
+  });
+  router.data('/composite/sobjects/:object', {
+    GET: (call) => collections.retrieveByQuery(call),
+    POST: (call) => collections.retrieve(call),
+  });
+  router.data('/composite/sobjects/:object/:field', { PATCH: (call) => collections.upsert(call) });
+}
+
+/** What the org is and has: resources, describe, limits, query. */
+function addDescribe(router: Router, { store, audit, settings, jobs }: Parts): void {
+  const object = (call: Call): ObjectModel => {
+    const found = store.model.find(call.params.object ?? '');
+    if (!found) {
+      throw restError(404, 'NOT_FOUND', 'The requested resource does not exist');
+    }
+    return found;
+  };
+  const queries = new QueryCalls(store);
+  router.data('', { GET: (call) => json(200, resources(call.version)) });
+  router.data('/limits', {
+    GET: () =>
+      json(
+        200,
+        limits({
+          apiCalls: audit.apiCalls,
+          apiBudget: settings.apiBudget,
+          bulkBatches: jobs.batches(settings.batchRecords),
+          records: store.size,
+          storageLimit: settings.storageLimit,
+        }),
+      ),
+  });
+  router.data('/sobjects', { GET: (call) => json(200, describeGlobal(store.model, call.version)) });
+  router.data('/sobjects/:object/describe', {
+    GET: (call) => json(200, describeObject(store.model, object(call), call.version)),
+  });
+  router.data('/query', { GET: (call) => queries.query(call) });
+  router.data('/queryAll', { GET: (call) => queries.query(call) });
+  router.data('/query/:locator', { GET: (call) => queries.more(call) });
+}
+
+function resources(version: string): Json {
+  const names = ['composite', 'jobs', 'limits', 'query', 'queryAll', 'sobjects'];
+  return Object.fromEntries(names.map((name) => [name, `/services/data/v${version}/${name}`]));
+}
+
 function addSobjects(router: Router, sobjects: SobjectCalls): void {
-  router.data('/sobjects/:object', { POST: (call) => sobjects.create(call) });
+  router.data('/sobjects/:object', {
+    GET: (call) => json(200, describeBasic(sobjects.object(call), call.version)),
+    POST: (call) => sobjects.create(call),
+  });
   router.data('/sobjects/:object/:id', {
     GET: (call) => sobjects.get(call),
     POST: (call) => sobjects.create(call),

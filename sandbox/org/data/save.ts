@@ -34,8 +34,6 @@ export interface SaveContext {
   externalIdField?: Field | undefined;
   /** Owner by an assignment rule. */
   ownerId?: string | undefined;
-  /** Undo everything when one record fails. */
-  allOrNone?: boolean;
   /** True when another batch holds this parent. Notes the parent as held by this one. */
   isLocked?: (parentId: string) => boolean;
 }
@@ -45,12 +43,20 @@ export interface SaveLimits {
   storageLimit: number;
 }
 
-type Undo = () => void;
+export type Undo = () => void;
 
 const ROLLED_BACK = rowFault(
   'ALL_OR_NONE_OPERATION_ROLLED_BACK',
   'Record rolled back because not all records were valid and the request was using AllOrNone header',
 );
+
+/** Undoes a call of which one record failed, when the caller wants all or none (reference §8). */
+export function rolledBack(outcomes: readonly Outcome[], undo: readonly Undo[]): Outcome[] {
+  for (const step of [...undo].reverse()) {
+    step();
+  }
+  return outcomes.map((outcome) => ('faults' in outcome ? outcome : { faults: [ROLLED_BACK], id: '' }));
+}
 
 /** Saves chunks of records by the rules of the org's model. */
 export class Saver {
@@ -64,23 +70,15 @@ export class Saver {
     this.#limits = limits;
   }
 
-  save(context: SaveContext, drafts: readonly Draft[]): Outcome[] {
-    const undo: Undo[] = [];
+  /** Saves one chunk. The steps that would undo it are added to `undo`. */
+  save(context: SaveContext, drafts: readonly Draft[], undo: Undo[] = []): Outcome[] {
     const struck = this.#marks.strike(context, drafts);
     const repeated = repeatedKeys(context, drafts);
-    const outcomes = drafts.map((draft, i): Outcome => {
+    return drafts.map((draft, i): Outcome => {
       const early =
         draft.faults.length > 0 ? draft.faults : (struck[i] ?? repeatedKeyFault(context, draft, repeated));
       return early ? { faults: asList(early), id: draft.id ?? '' } : this.#saveOne(context, draft, undo);
     });
-    const failed = outcomes.some((outcome) => 'faults' in outcome);
-    if (!context.allOrNone || !failed) {
-      return outcomes;
-    }
-    for (const step of undo.reverse()) {
-      step();
-    }
-    return outcomes.map((outcome) => ('faults' in outcome ? outcome : { faults: [ROLLED_BACK], id: '' }));
   }
 
   #saveOne(context: SaveContext, draft: Draft, undo: Undo[]): Outcome {
@@ -123,7 +121,9 @@ export class Saver {
     const id = draft.id ?? '';
     if (id === '') {
       const verb = context.operation === 'upsert' ? 'update' : context.operation;
-      return fail(rowFault('MISSING_ARGUMENT', `Id not specified in an ${verb} call`));
+      return fail(
+        rowFault('MISSING_ARGUMENT', `Id not specified in ${verb === 'update' ? 'an' : 'a'} ${verb} call`),
+      );
     }
     if (!/^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?$/.test(id)) {
       return fail(rowFault('MALFORMED_ID', `bad id ${id}`), id);

@@ -32,6 +32,7 @@ export class Jobs {
   readonly #byId = new Map<string, Job>();
   #count = 0;
   #mostInProgress = 0;
+  #processedByDeleted = 0;
 
   constructor(settings: Settings, faults: JobFaults, directory: string) {
     this.#settings = settings;
@@ -89,6 +90,16 @@ export class Jobs {
     this.#mostInProgress = Math.max(this.#mostInProgress, inProgress);
   }
 
+  /** Records that jobs have processed since the start, failed ones and deleted jobs included. */
+  get recordsProcessed(): number {
+    return this.all().reduce((sum, job) => sum + job.processed, this.#processedByDeleted);
+  }
+
+  /** Internal batches of the day: one for each 10,000 records. */
+  batches(batchRecords: number): number {
+    return this.all().reduce((sum, job) => sum + Math.ceil((job.upload?.records ?? 0) / batchRecords), 0);
+  }
+
   /** The largest number of jobs that ever were InProgress at the same time. */
   get mostInProgress(): number {
     return this.#mostInProgress;
@@ -100,6 +111,7 @@ export class Jobs {
 
   async delete(job: Job): Promise<void> {
     this.#byId.delete(job.id);
+    this.#processedByDeleted += job.processed;
     for (const kind of ['upload', 'success', 'failed'] as const) {
       await rm(this.file(job, kind), { force: true });
     }
@@ -111,5 +123,6 @@ export class Jobs {
       await this.delete(job);
     }
     this.#mostInProgress = 0;
+    this.#processedByDeleted = 0;
   }
 }
