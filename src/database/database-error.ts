@@ -135,13 +135,16 @@ function refused(text: string, remedy: string): Cause {
   return { text, remedy, retryable: false };
 }
 
-/** What `pg` rejects with, in our terms. Anything that is not about the database is handed back as it is. */
-export function asDatabaseError(error: unknown, at: Address): unknown {
+/**
+ * What `pg` rejects with, in our terms. Anything that is not about the database is handed back as it is. `offset`: how many
+ * characters of the statement stood before what a person wrote.
+ */
+export function asDatabaseError(error: unknown, at: Address, offset = 0): unknown {
   if (!(error instanceof Error) || error instanceof LoadError) return error;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const cause = CONNECTION_CAUSES[code] ?? CONNECTION_CAUSES[error.message];
   if (cause !== undefined) return unavailable(error, code, cause, at);
-  if (isSqlState(code)) return queryFailed(error, code);
+  if (isSqlState(code)) return queryFailed(error, code, offset);
   return isSystemError(error)
     ? unavailable(error, code, passing(`it failed with ${code}`, START_IT), at)
     : error;
@@ -156,10 +159,11 @@ function unavailable(error: Error, code: string, cause: Cause, at: Address): Dat
   );
 }
 
-function queryFailed(error: Error, sqlState: string): DatabaseError {
+function queryFailed(error: Error, sqlState: string, offset: number): DatabaseError {
   const { hint, position } = error as { hint?: string; position?: string };
   const parts = [`PostgreSQL refused a statement: ${messageOf(error, sqlState)} (SQLSTATE ${sqlState}).`];
-  if (position !== undefined) parts.push(`At character ${position}.`);
+  if (position !== undefined)
+    parts.push(`At character ${Math.max(1, Number(position) - offset)} of the SQL.`);
   if (hint !== undefined) parts.push(`Hint: ${hint}`);
   return new DatabaseError('DB_QUERY_FAILED', parts.join(' '), {
     cause: scrubbed(error),

@@ -70,9 +70,9 @@ export class Database {
    * A connection beside the pool, for what holds one for long: a select, a lock. The caller closes it. `label` tells
    * connections apart in pg_stat_activity.
    */
-  async openSession(label: string): Promise<Session> {
+  async openSession(label: string, signal?: AbortSignal): Promise<Session> {
     this.#refuseWhenClosing();
-    const session = await this.#connect(`${APPLICATION} ${label}`);
+    const session = await this.#connect(`${APPLICATION} ${label}`, signal);
     this.#own.add(session);
     onAbort(session.lost, () => this.#own.delete(session));
     return session;
@@ -134,7 +134,7 @@ export class Database {
       return idle;
     }
     if (this.#busy.size + this.#opening >= this.#config.poolSize) return this.#wait(signal);
-    return this.#open();
+    return this.#open(signal);
   }
 
   #nextIdle(): Session | undefined {
@@ -144,26 +144,41 @@ export class Database {
     return undefined;
   }
 
-  async #open(): Promise<Session> {
+  async #open(signal?: AbortSignal): Promise<Session> {
     this.#opening += 1;
     try {
-      const session = await this.#connect(APPLICATION);
+      const session = await this.#connect(APPLICATION, signal);
       this.#busy.add(session);
       return session;
     } catch (error) {
       // Nobody will give a connection back to those who wait for one.
-      if (this.#busy.size === 0 && this.#opening === 1) this.#refuseWaiting(error);
+      if (this.#busy.size === 0 && this.#opening === 1) this.#handOn(error, signal);
       throw error;
     } finally {
       this.#opening -= 1;
     }
   }
 
-  async #connect(name: string): Promise<Session> {
-    const session = await new Session(clientConfig(this.#config, name), this.address).open();
+  async #connect(name: string, signal: AbortSignal | undefined): Promise<Session> {
+    signal?.throwIfAborted();
+    const session = new Session(clientConfig(this.#config, name), this.address);
+    const stopListening = onAbort(signal, () => session.destroy());
+    try {
+      await session.open();
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      stopListening();
+    }
     if (this.#closing === undefined) return session;
     await session.close();
     throw this.#closedError();
+  }
+
+  /** One that was told to stop says nothing about the database: the next in line tries. */
+  #handOn(error: unknown, signal: AbortSignal | undefined): void {
+    if (signal?.aborted) this.#waiting.shift()?.resolve(this.#open());
+    else this.#refuseWaiting(error);
   }
 
   #refuseWaiting(error: unknown): void {

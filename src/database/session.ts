@@ -8,6 +8,10 @@ export interface Statement {
   values?: unknown[];
   /** Rows as arrays, for queries whose column names may repeat. */
   rowMode?: 'array';
+  /** Prepared by the server even without values: it then refuses more than one statement. */
+  queryMode?: 'extended';
+  /** How much of `text` was put before what a person wrote: places in errors are counted from there. */
+  prefix?: string;
 }
 
 /** What texts look like must not depend on how the server, the database or the role is set. */
@@ -60,11 +64,12 @@ export class Session {
     statement: string | Statement,
     values?: unknown[],
   ): Promise<pg.QueryResult<R>> {
-    const asked = typeof statement === 'string' ? { text: statement } : statement;
+    const { prefix = '', ...asked }: Statement =
+      typeof statement === 'string' ? { text: statement } : statement;
     try {
       return await this.client.query<R>({ ...asked, ...(values === undefined ? {} : { values }) });
     } catch (error) {
-      throw asDatabaseError(error, this.address);
+      throw asDatabaseError(error, this.address, prefix.length);
     }
   }
 

@@ -284,3 +284,11 @@ function isIn(job: LedgerJob, states: LedgerJob['state'][]): boolean {
 function asJson<T>(value: T): T {
   return JSON.parse(JSON.stringify(value));
 }
+
+let shared: MemoryLedger | undefined;
+
+/** The one of this process: it outlives a redeploy, which makes the nodes anew. */
+export function sharedMemoryLedger(): MemoryLedger {
+  shared ??= new MemoryLedger();
+  return shared;
+}
