@@ -1,0 +1,216 @@
+import { type Clock, systemClock } from '../clock.ts';
+import type { JobLedger, LoadHold } from '../database/ledger/job-ledger.ts';
+import { LoadError } from '../errors.ts';
+import type { Failure, RetriedRecord } from '../failure.ts';
+import type { CallMeter } from '../salesforce/call.ts';
+import type { Explanation } from './classify.ts';
+import type { DescribeSource, RecordApi, RetrySession } from './record-api.ts';
+import { type DescribedObject, RestRecords } from './rest-record.ts';
+import { RecordCaller } from './retry/caller.ts';
+import { Doubts } from './retry/doubts.ts';
+import { makeItem, type RetryItem, type RetryJob, unsendable } from './retry/item.ts';
+import { withKeys } from './retry/keys-under-way.ts';
+import type { RetrySettings } from './retry/next-step.ts';
+import { failureNow, neverOverRest, type Result } from './retry/outcomes.ts';
+import { parentLookups } from './retry/parents.ts';
+import { RetryRun } from './retry/run.ts';
+
+export type { RetryJob } from './retry/item.ts';
+
+export interface RetryOptions {
+  mode: RetrySettings['mode'];
+  /** Answered calls for one record, at most (design §6: 3). */
+  maxAttempts: number;
+  /** Wait before the second try; doubled before each further one, with jitter. */
+  backoffMs: number;
+  /** Calls in flight at the same time (design §6: 1). */
+  concurrency: number;
+  ledger: JobLedger;
+  session: RetrySession;
+  records: RecordApi;
+  describe: DescribeSource;
+  /** Judges the error of an answer by the same rules as the first one (Classifier.judge). */
+  judge: (text: string) => Explanation;
+  clock?: Clock;
+  /** For the jitter; in [0, 1). */
+  random?: () => number;
+  /** How long lost answers are put up with, from a record's first one; default 10 minutes. */
+  outageMs?: number;
+  /** How long a call under way may go on after the signal was aborted; default 5 s. */
+  graceMs?: number;
+}
+
+export interface RetryCallOptions {
+  signal?: AbortSignal | undefined;
+  /** The right to run the job's load: without it no call is made. Undefined: nobody asks for one. */
+  hold?: LoadHold | undefined;
+}
+
+export interface RetryResult {
+  succeeded: RetriedRecord[];
+  failed: Failure[];
+  /** HTTP requests made. */
+  calls: number;
+}
+
+const DEFAULT_OUTAGE_MS = 600_000;
+const DEFAULT_GRACE_MS = 5_000;
+
+/**
+ * Sends failed records again over REST, in Collections of up to 200 or one by one (issue 5, design §7.10). Every failure
+ * comes back once: as succeeded, or as failed with its whole history. Those that cannot pass are not sent.
+ */
+export class SingleRetry {
+  readonly #options: RetryOptions;
+  readonly #clock: Clock;
+
+  constructor(options: RetryOptions) {
+    checkNumbers(options);
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /**
+   * In the order of the failures; one that comes twice in a batch counts once. Rejects with the reason of the signal or of
+   * a lost hold (calls under way are waited for, and what they bring is in the ledger), with LoadError when a call could
+   * not be made at all (SF_AUTH_FAILED, SF_REQUEST_FAILED) or the ledger is away (DB_UNAVAILABLE). The same batch may then
+   * be sent again: what succeeded is known.
+   */
+  async retry(
+    failures: readonly Failure[],
+    job: RetryJob,
+    options: RetryCallOptions = {},
+  ): Promise<RetryResult> {
+    const batch = withoutRepeats(failures);
+    const wanted = job.operation === 'hardDelete' ? [] : batch.filter(({ retryable }) => retryable);
+    const meter: CallMeter = { calls: 0 };
+    const signal = AbortSignal.any(
+      [options.signal, options.hold?.signal].filter((each) => each !== undefined),
+    );
+    const results = await withKeys(
+      this.#options.ledger,
+      wanted.map(({ key }) => key),
+      signal,
+      () => this.#send(wanted, job, { signal, hold: options.hold, meter }),
+    );
+    return { ...sorted(batch, results, job), calls: meter.calls };
+  }
+
+  async #send(
+    failures: readonly Failure[],
+    job: RetryJob,
+    { signal, hold, meter }: { signal: AbortSignal; hold: LoadHold | undefined; meter: CallMeter },
+  ): Promise<Map<string, Result>> {
+    if (failures.length === 0) return new Map();
+    const calls = new AbortController();
+    const settled = this.#graceAfter(signal, calls);
+    try {
+      signal.throwIfAborted();
+      const object = await this.#options.describe.describe(job.object, { signal: calls.signal, meter });
+      const { sendable, results } = this.#prepare(failures, job, object);
+      const caller = new RecordCaller({ records: this.#options.records, job, meter, signal: calls.signal });
+      const run = this.#newRun(sendable, { job, object, caller, hold, signal });
+      await run.finish();
+      for (const [item, result] of run.results) results.set(item.original.key, result);
+      return results;
+    } finally {
+      settled();
+    }
+  }
+
+  #newRun(
+    items: readonly RetryItem[],
+    parts: {
+      job: RetryJob;
+      object: DescribedObject;
+      caller: RecordCaller;
+      hold: LoadHold | undefined;
+      signal: AbortSignal;
+    },
+  ): RetryRun {
+    const { ledger, session, records, judge, random = Math.random } = this.#options;
+    const doubts = new Doubts({ records, session, ledger, job: parts.job, object: parts.object });
+    const settings = { ...this.#options, outageMs: this.#options.outageMs ?? DEFAULT_OUTAGE_MS };
+    return new RetryRun(
+      { ...parts, settings, clock: this.#clock, random, ledger, session, judge, doubts },
+      items,
+    );
+  }
+
+  /** Records as REST takes them. One without its id or key fails here, in Salesforce's words and without a call. */
+  #prepare(
+    failures: readonly Failure[],
+    job: RetryJob,
+    object: DescribedObject,
+  ): { sendable: RetryItem[]; results: Map<string, Result> } {
+    const records = new RestRecords(object);
+    const lookups = parentLookups(object);
+    const results = new Map<string, Result>();
+    const items = failures.flatMap((failure) => makeItem(failure, job, records, lookups) ?? []);
+    const sendable = items.filter((item) => {
+      const reason = unsendable(item, job);
+      if (reason === undefined) return true;
+      item.error = reason;
+      results.set(item.original.key, { failure: failureNow(item, this.#options.judge(reason)) });
+      return false;
+    });
+    return { sendable, results };
+  }
+
+  /** Breaks calls off only when they have had their time after the signal. The returned function ends the watch. */
+  #graceAfter(signal: AbortSignal, calls: AbortController): () => void {
+    const done = new AbortController();
+    const onAbort = () => {
+      this.#clock.sleep(this.#options.graceMs ?? DEFAULT_GRACE_MS, done.signal).then(
+        () => calls.abort(signal.reason),
+        () => {},
+      );
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      signal.removeEventListener('abort', onAbort);
+      done.abort();
+    };
+  }
+}
+
+function withoutRepeats(failures: readonly Failure[]): Failure[] {
+  const byKey = new Map<string, Failure>();
+  for (const failure of failures) {
+    if (typeof failure.key !== 'string' || failure.key === '') {
+      throw new LoadError(
+        'RECORD_INVALID',
+        'A failure has no key, so nobody could tell whether it was sent before. Send what sf-failure-classify makes of the rows of sf-bulk-results.',
+      );
+    }
+    if (!byKey.has(failure.key)) byKey.set(failure.key, failure);
+  }
+  return [...byKey.values()];
+}
+
+function sorted(
+  batch: readonly Failure[],
+  results: Map<string, Result>,
+  job: RetryJob,
+): Pick<RetryResult, 'succeeded' | 'failed'> {
+  const succeeded: RetriedRecord[] = [];
+  const failed: Failure[] = [];
+  for (const failure of batch) {
+    const result = results.get(failure.key);
+    if (result && 'retried' in result) succeeded.push(result.retried);
+    else if (result) failed.push(result.failure);
+    else failed.push(job.operation === 'hardDelete' ? neverOverRest(failure) : failure);
+  }
+  return { succeeded, failed };
+}
+
+function checkNumbers({ maxAttempts, backoffMs, concurrency }: RetryOptions): void {
+  const check = (name: string, value: number, least: number) => {
+    if (Number.isInteger(value) && value >= least) return;
+    throw new LoadError('CONFIG_INVALID', `${name} must be a whole number, ${least} at least: ${value}`);
+  };
+  check('maxAttempts', maxAttempts, 1);
+  check('backoff', backoffMs, 0);
+  check('concurrency', concurrency, 1);
+}

@@ -1,0 +1,114 @@
+import type { CallMeter, CallOptions } from '../../salesforce/call.ts';
+import {
+  type DoubtfulOutcome,
+  isDoubtful,
+  isRefusal,
+  type SalesforceRefusal,
+} from '../../salesforce/outcome.ts';
+import { formatError, type ParsedError, parseRestErrors } from '../parse-error.ts';
+import type { RecordAnswer, RecordApi, SaveOptions } from '../record-api.ts';
+import type { RetryItem, RetryJob } from './item.ts';
+
+/** What became of one record in one call. `unanswered`: nobody knows. */
+export type Answer =
+  | { kind: 'saved'; id: string }
+  | { kind: 'refused'; error: ParsedError }
+  | { kind: 'unanswered'; error: ParsedError };
+
+export const NO_ANSWER = 'NO_ANSWER';
+
+/** Statuses of a refusal that lies with a record of the call, such as a value that does not fit its type. */
+const RECORD_STATUSES = new Set([400, 404, 409, 412, 413, 414]);
+/** Of these, the statuses with which one bad record spoils the call of the others. */
+const SPOILT_STATUSES = new Set([400, 413, 414]);
+
+/** Makes the calls of one job: the job's operation decides which. */
+export class RecordCaller {
+  readonly #records: RecordApi;
+  readonly #job: RetryJob;
+  readonly #meter: CallMeter;
+  readonly #signal: AbortSignal;
+
+  constructor(parts: { records: RecordApi; job: RetryJob; meter: CallMeter; signal: AbortSignal }) {
+    this.#records = parts.records;
+    this.#job = parts.job;
+    this.#meter = parts.meter;
+    this.#signal = parts.signal;
+  }
+
+  get options(): CallOptions {
+    return { meter: this.#meter, signal: this.#signal };
+  }
+
+  /**
+   * One call for the items, which have the same verb. `spoilt`: refused as a whole because of one of them. Rejects when no
+   * record was looked at and none of them is to blame.
+   */
+  async send(items: readonly RetryItem[]): Promise<Answer[] | 'spoilt'> {
+    try {
+      return (await this.#call(items)).map(answerOf);
+    } catch (error) {
+      if (isDoubtful(error)) return items.map(() => unanswered(error));
+      if (!isRefusal(error) || !RECORD_STATUSES.has(error.status)) throw error;
+      if (items.length > 1 && SPOILT_STATUSES.has(error.status)) return 'spoilt';
+      return items.map(() => refused(error));
+    }
+  }
+
+  async #call(items: readonly RetryItem[]): Promise<RecordAnswer[]> {
+    const [first] = items;
+    if (first === undefined) return [];
+    return items.length === 1 ? [await this.#callAlone(first)] : this.#callTogether(first, items);
+  }
+
+  #callTogether(first: RetryItem, items: readonly RetryItem[]): Promise<RecordAnswer[]> {
+    return this.#records.saveCollection(first.verb, this.#job.object, items, {
+      ...this.#saveOptions(),
+      externalIdField: this.#job.externalIdField,
+    });
+  }
+
+  #callAlone(item: RetryItem): Promise<RecordAnswer> {
+    const { object, externalIdField } = this.#job;
+    const { fields, id = '', externalId = '' } = item;
+    switch (item.verb) {
+      case 'insert':
+        return this.#records.createRecord(object, fields, this.#saveOptions());
+      case 'update':
+        return this.#records.updateRecord(object, id, fields, this.#saveOptions());
+      case 'upsert':
+        return this.#records.upsertRecord(
+          object,
+          externalIdField ?? '',
+          externalId,
+          fields,
+          this.#saveOptions(),
+        );
+      case 'delete':
+        return this.#records.deleteRecord(object, id, this.options);
+    }
+  }
+
+  #saveOptions(): SaveOptions {
+    return { ...this.options, assignmentRuleId: this.#job.assignmentRuleId };
+  }
+}
+
+function answerOf(answer: RecordAnswer): Answer {
+  if (answer.success) return { kind: 'saved', id: answer.id ?? '' };
+  return { kind: 'refused', error: parseRestErrors(answer.errors) };
+}
+
+function refused(error: SalesforceRefusal): Answer {
+  return { kind: 'refused', error: parseRestErrors(error.errors) };
+}
+
+/** Salesforce's own words where it had any, as for a 503. */
+function unanswered(doubt: DoubtfulOutcome): Answer {
+  const said = doubt.errors.map((each) => formatError(parseRestErrors([each]))).join(' ');
+  const errorMessage = said === '' ? doubt.message : `${doubt.message} (${said})`;
+  return {
+    kind: 'unanswered',
+    error: { errorCode: NO_ANSWER, errorMessage, errorFields: [], innerCodes: [], further: [] },
+  };
+}
