@@ -1,7 +1,4 @@
-/** Counts the HTTP requests made for something; each is one API call of the org's day (Bulk API 2.0 guide, limits). */
-export interface CallMeter {
-  calls: number;
-}
+import type { CallMeter } from '../salesforce/call.ts';
 
 /** The API calls of every job this process works on, so that its receipt can name them. */
 export class CallMeters {

@@ -11,8 +11,9 @@ import { createJobEvents, type JobEvents } from './job-events.ts';
 import { jobFromInfo } from './job-info.ts';
 import { JobWatcher } from './job-watcher.ts';
 import { JobsInHand } from './jobs-in-hand.ts';
-import type { Scratch } from './scratch.ts';
-import { Settlements } from './settlement.ts';
+import { JobResults } from './results.ts';
+import { Scratch } from './scratch.ts';
+import { jobReceipt, type Settlement, Settlements } from './settlement.ts';
 
 /**
  * Settlements of every connection in this process: a dead letter or a write-back knows the job of its records, but no
@@ -23,7 +24,6 @@ export const settlements = new Settlements();
 export interface ConnectionOptions {
   session: SalesforceSession;
   ledger: JobLedger;
-  scratch: Scratch;
   clock: Clock;
   log: Logger;
   retentionDays: number;
@@ -41,7 +41,6 @@ export class SalesforceConnection {
   readonly session: SalesforceSession;
   readonly ingest: IngestApi;
   readonly ledger: JobLedger;
-  readonly scratch: Scratch;
   readonly clock: Clock;
   readonly log: Logger;
   readonly retentionDays: number;
@@ -50,11 +49,11 @@ export class SalesforceConnection {
   readonly events: JobEvents = createJobEvents();
   readonly watcher: JobWatcher;
   readonly #loads = new Set<RunningLoad>();
+  #scratch: Scratch | undefined;
 
   constructor(options: ConnectionOptions) {
     this.session = options.session;
     this.ledger = options.ledger;
-    this.scratch = options.scratch;
     this.clock = options.clock;
     this.log = options.log;
     this.retentionDays = options.retentionDays;
@@ -66,9 +65,22 @@ export class SalesforceConnection {
     });
   }
 
+  /** Where this connection's jobs and results wait on disk. */
+  get scratch(): Scratch {
+    this.#scratch ??= new Scratch({ log: this.log });
+    return this.#scratch;
+  }
+
   /** Asks Salesforce how a job stands. */
   async look(job: Job, signal: AbortSignal): Promise<Job> {
     return jobFromInfo(await this.ingest.info(job.id, { meter: this.meters.of(job.id), signal }), job);
+  }
+
+  /** Ends a job that is not wanted any more; one that has ended before stays as it is. */
+  async abort(job: Job, signal: AbortSignal): Promise<Job> {
+    const call = { meter: this.meters.of(job.id), signal };
+    await this.ingest.abort(job.id, call);
+    return jobFromInfo(await this.ingest.info(job.id, call), job);
   }
 
   /** A job from its bare id, whoever made it: what the ledger knows of it, else what Salesforce knows. */
@@ -76,6 +88,13 @@ export class SalesforceConnection {
     const known = await this.ledger.findJob(jobId);
     if (known) return this.look(known.job, signal);
     return jobFromInfo(await this.ingest.info(jobId, { meter: this.meters.of(jobId), signal }));
+  }
+
+  /** Salesforce's connections are cut; the ledger's are its database's own. */
+  async close(): Promise<void> {
+    await this.session.close();
+    this.#scratch?.close();
+    if (this.ledger.durable) await this.ledger.close();
   }
 
   register(load: RunningLoad): void {
@@ -88,12 +107,14 @@ export class SalesforceConnection {
 
   /**
    * Takes a closed job in hand: whatever parked it is over, and its load is held again by this process. Returns the
-   * function that lets it go. A job of no load here (made by another tool) is taken as it is.
+   * function that lets it go, or undefined when `whose` hands have it already. A job of no load here (made by another
+   * tool) is taken as it is.
    *
    * @throws LoadError LOAD_ALREADY_RUNNING when another process holds the job's load
    */
-  async carryOn(jobId: string): Promise<() => void> {
-    const release = this.inHand.take(jobId);
+  async carryOn(jobId: string, whose: string): Promise<(() => void) | undefined> {
+    const release = this.inHand.take(jobId, whose);
+    if (!release) return undefined;
     try {
       const known = await this.ledger.findJob(jobId);
       if (known && isUnsettled(known)) await this.#loadOf(known)?.carryOn(known);
@@ -112,11 +133,25 @@ export class SalesforceConnection {
     this.events.emit('parked', jobId, reason, again);
   }
 
-  async settle(job: Job, receipt: Receipt): Promise<void> {
+  downloadResults(job: Job, signal: AbortSignal): Promise<JobResults> {
+    const { ingest, clock, scratch } = this;
+    return JobResults.download(job, { ingest, clock, scratch, signal, meter: this.meters.of(job.id) });
+  }
+
+  /** Writes down what became of a job's records, and tells its load. `startedAt` serves for a job of no load here. */
+  async settle(settlement: Settlement, startedAt: string): Promise<Receipt> {
+    const { job } = settlement;
     const known = await this.ledger.findJob(job.id);
+    const receipt = jobReceipt(settlement, {
+      loadName: known?.load.loadName ?? null,
+      startedAt: job.createdDate ? new Date(job.createdDate).toISOString() : startedAt,
+      finishedAt: (await this.ledger.now()).toISOString(),
+      apiCalls: this.meters.of(job.id).calls,
+    });
     if (known && isUnsettled(known)) await this.ledger.settleJob(job.id, job, receipt);
     this.meters.forget(job.id);
     this.events.emit('settled', job, receipt);
+    return receipt;
   }
 
   /**

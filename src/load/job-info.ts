@@ -1,4 +1,11 @@
-import type { Job } from '../job.ts';
+import {
+  COLUMN_DELIMITERS,
+  type ColumnDelimiter,
+  type Job,
+  LINE_ENDINGS,
+  type LineEnding,
+  OPERATIONS,
+} from '../job.ts';
 import type { JobInfo } from '../salesforce/ingest.ts';
 
 /** What Salesforce does not know of a job: it comes from the run that made it, or from nowhere. */
@@ -13,22 +20,41 @@ export function jobFromInfo(info: JobInfo, known: OwnSide | Job = UNKNOWN): Job 
     id: info.id,
     runId: known.runId,
     index: known.index,
-    object: info.object,
-    operation: info.operation,
+    object: info.object ?? before?.object ?? '',
+    operation: oneOf(OPERATIONS, info.operation) ?? before?.operation ?? 'insert',
     externalIdField: info.externalIdFieldName ?? before?.externalIdField ?? null,
     columns: known.columns,
-    columnDelimiter: info.columnDelimiter ?? before?.columnDelimiter ?? 'COMMA',
-    lineEnding: info.lineEnding ?? before?.lineEnding ?? 'LF',
+    columnDelimiter: oneOf(DELIMITER_NAMES, info.columnDelimiter) ?? before?.columnDelimiter ?? 'COMMA',
+    lineEnding: oneOf(LINE_ENDING_NAMES, info.lineEnding) ?? before?.lineEnding ?? 'LF',
     records: known.records,
     bytes: known.bytes,
     state: info.state,
-    errorMessage: info.errorMessage ?? null,
+    errorMessage: info.errorMessage,
     createdDate: info.createdDate ?? before?.createdDate ?? null,
-    numberRecordsProcessed: info.numberRecordsProcessed ?? before?.numberRecordsProcessed ?? 0,
-    numberRecordsFailed: info.numberRecordsFailed ?? before?.numberRecordsFailed ?? 0,
-    retries: info.retries ?? before?.retries ?? 0,
-    totalProcessingTime: info.totalProcessingTime ?? before?.totalProcessingTime ?? 0,
-    apiActiveProcessingTime: info.apiActiveProcessingTime ?? before?.apiActiveProcessingTime ?? 0,
-    apexProcessingTime: info.apexProcessingTime ?? before?.apexProcessingTime ?? 0,
+    ...counters(info, before),
   };
+}
+
+const COUNTERS = [
+  'numberRecordsProcessed',
+  'numberRecordsFailed',
+  'retries',
+  'totalProcessingTime',
+  'apiActiveProcessingTime',
+  'apexProcessingTime',
+] as const;
+type Counter = (typeof COUNTERS)[number];
+
+function counters(info: JobInfo, before: Job | undefined): Record<Counter, number> {
+  return Object.fromEntries(COUNTERS.map((name) => [name, info[name] ?? before?.[name] ?? 0])) as Record<
+    Counter,
+    number
+  >;
+}
+
+const DELIMITER_NAMES = Object.keys(COLUMN_DELIMITERS) as ColumnDelimiter[];
+const LINE_ENDING_NAMES = Object.keys(LINE_ENDINGS) as LineEnding[];
+
+function oneOf<T extends string>(values: readonly T[], value: string | null): T | undefined {
+  return values.find((known) => known === value);
 }

@@ -3,22 +3,24 @@
  * A closed job that nobody has in hand is parked or on its way between two nodes (design §7.8).
  */
 export class JobsInHand {
-  readonly #hands = new Map<string, number>();
+  readonly #hands = new Map<string, Set<string>>();
 
   has(jobId: string): boolean {
     return this.#hands.has(jobId);
   }
 
-  /** Returns the function that lets the job go again; calling it twice does no harm. */
-  take(jobId: string): () => void {
-    this.#hands.set(jobId, (this.#hands.get(jobId) ?? 0) + 1);
-    let held = true;
+  /**
+   * Returns the function that lets the job go again; undefined when `whose` hands have it already: a message that was
+   * sent again met the first one.
+   */
+  take(jobId: string, whose: string): (() => void) | undefined {
+    const hands = this.#hands.get(jobId) ?? new Set();
+    if (hands.has(whose)) return undefined;
+    hands.add(whose);
+    this.#hands.set(jobId, hands);
     return () => {
-      if (!held) return;
-      held = false;
-      const left = (this.#hands.get(jobId) ?? 1) - 1;
-      if (left === 0) this.#hands.delete(jobId);
-      if (left > 0) this.#hands.set(jobId, left);
+      hands.delete(whose);
+      if (hands.size === 0 && this.#hands.get(jobId) === hands) this.#hands.delete(jobId);
     };
   }
 }

@@ -10,7 +10,7 @@ import { LoadError, reasonOf } from '../errors.ts';
 import { isFinal, type Job, type JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { RunningLoad, SalesforceConnection } from './connection.ts';
-import { JobFileWriter, type Mapping, type NullHandling } from './job-files.ts';
+import { type JobFile, JobFileWriter, type Mapping, type NullHandling } from './job-files.ts';
 import { Run } from './run.ts';
 import { abandonedReceipt, asLoaded, confirmClose, giveUpOpen } from './take-over.ts';
 import { Uploader } from './upload.ts';
@@ -40,7 +40,7 @@ export interface LoadOptions {
 export interface RunStart {
   /** When the sequence was opened, by this machine's clock; undefined for rows that no tracked sender read. */
   openedAt: number | undefined;
-  /** The first message, without payload; must survive JSON. */
+  /** What the first message carries: its jobs and its receipt leave on it. */
   carried: Record<string, unknown>;
 }
 
@@ -343,10 +343,7 @@ export class Load implements RunningLoad {
     this.#background(run.breakOff(hold.signal.reason));
   }
 
-  #openWriter(
-    spec: JobSpec,
-    onFile: ConstructorParameters<typeof JobFileWriter>[0]['onFile'],
-  ): JobFileWriter {
+  #openWriter(spec: JobSpec, onFile: (file: JobFile) => void): JobFileWriter {
     const { connection, mapping, nulls, maxRecordsPerJob, maxBytesPerJob, maxFiles, mode } = this.#options;
     const limit = maxRecordsPerJob === 0 ? Number.POSITIVE_INFINITY : maxRecordsPerJob;
     return new JobFileWriter({

@@ -1,11 +1,9 @@
 import type { Clock } from '../clock.ts';
-import { FailedRowKeys } from '../csv/failed-row-key.ts';
-import { RecordCounter, readRows } from '../csv/result-reader.ts';
+import { RecordCounter, type ResultRow, readRows } from '../csv/result-reader.ts';
 import { LoadError, reasonOf } from '../errors.ts';
-import type { FailedRow } from '../failure.ts';
-import { COLUMN_DELIMITERS, isFinal, type Job } from '../job.ts';
+import { isFinal, type Job } from '../job.ts';
+import type { CallMeter } from '../salesforce/call.ts';
 import type { IngestApi, ResultKind } from '../salesforce/ingest.ts';
-import type { CallMeter } from './call-meters.ts';
 import type { Scratch, ScratchFile } from './scratch.ts';
 import type { ResultCounts } from './settlement.ts';
 
@@ -85,34 +83,26 @@ export class JobResults {
     return this.#files[kind].file.path;
   }
 
-  successes(batchSize: number, signal: AbortSignal): AsyncGenerator<Record<string, string>[]> {
-    return this.#rows('successfulResults', batchSize, signal);
+  records(kind: ResultKind): number {
+    return this.#files[kind].records;
   }
 
-  unprocessed(batchSize: number, signal: AbortSignal): AsyncGenerator<Record<string, string>[]> {
-    return this.#rows('unprocessedrecords', batchSize, signal);
-  }
-
-  async *failures(batchSize: number, signal: AbortSignal): AsyncGenerator<FailedRow[]> {
-    const keys = new FailedRowKeys(this.job.id);
-    for await (const rows of this.#rows('failedResults', batchSize, signal)) {
-      const failed: FailedRow[] = [];
-      for (const row of rows) {
-        this.#count(row);
-        failed.push(Object.assign(row, { sf__Key: keys.keyOf(row) }) as FailedRow);
-      }
-      yield failed;
+  /** The rows of one file in batches; failed rows with their `sf__Key`. */
+  async *rows(kind: ResultKind, batchSize: number, signal: AbortSignal): AsyncGenerator<ResultRow[]> {
+    const { id, columnDelimiter } = this.job;
+    const options = { columnDelimiter, batchSize, signal, kind };
+    if (kind !== 'failedResults') {
+      yield* readRows(this.path(kind), options);
+      return;
+    }
+    for await (const rows of readRows(this.path(kind), { ...options, failedRowsOf: id })) {
+      for (const row of rows) this.#count(row);
+      yield rows;
     }
   }
 
   async remove(): Promise<void> {
     await removeAll(this.#files);
-  }
-
-  #rows(kind: ResultKind, batchSize: number, signal: AbortSignal): AsyncGenerator<Record<string, string>[]> {
-    const { file, records } = this.#files[kind];
-    if (records === 0) return nothing();
-    return readRows(file.path, { columnDelimiter: this.job.columnDelimiter, batchSize, signal });
   }
 
   #count(row: Record<string, string>): void {
@@ -123,8 +113,6 @@ export class JobResults {
     this.byErrorCode[name] = (this.byErrorCode[name] ?? 0) + 1;
   }
 }
-
-async function* nothing(): AsyncGenerator<Record<string, string>[]> {}
 
 /** Fills in what is missing of `files`; returns what is wrong with them, or undefined when they add up. */
 async function downloadAll(
@@ -154,14 +142,18 @@ async function downloadAll(
 
 async function downloadOne(job: Job, kind: ResultKind, options: ResultsOptions): Promise<ResultFile> {
   const file = options.scratch.file(`${job.id}-${kind}.csv`);
-  const counter = new RecordCounter(COLUMN_DELIMITERS[job.columnDelimiter]);
+  const counter = new RecordCounter(job.columnDelimiter);
   try {
-    await options.ingest.downloadResults(job.id, kind, file.path, {
-      meter: options.meter,
-      signal: options.signal,
-      onStart: () => counter.reset(),
-      onChunk: (chunk) => counter.push(chunk),
-    });
+    await options.ingest.downloadResults(
+      job.id,
+      kind,
+      file.path,
+      { onChunk: (chunk) => counter.push(chunk) },
+      options,
+    );
+    if (!counter.endedCleanly) {
+      throw new LoadError('SF_REQUEST_FAILED', `${kind} of job ${job.id} ended inside a record`);
+    }
   } catch (error) {
     await file.remove();
     throw error;

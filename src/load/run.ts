@@ -40,6 +40,7 @@ export class Run {
   readonly #parked = new Map<string, string>();
   readonly #queue: QueuedFile[] = [];
   readonly #stop = new AbortController();
+  readonly #allLoaded = Promise.withResolvers<void>();
   #writer: { spec: JobSpec; files: JobFileWriter } | undefined;
   #claims = new Set<string>();
   #uploading: Promise<void> = Promise.resolve();
@@ -58,6 +59,13 @@ export class Run {
     this.#state = options.record.state;
     this.#complete = options.record.complete;
     this.#rejected = options.record.rejected;
+    // Nobody has to wait for it.
+    this.#allLoaded.promise.catch(() => {});
+  }
+
+  /** Resolves when every row is in a closed job; rejects with what broke the run off. */
+  get loaded(): Promise<void> {
+    return this.#allLoaded.promise;
   }
 
   get state(): RunState {
@@ -235,6 +243,7 @@ export class Run {
   #fail(reason: unknown): void {
     this.#failure ??= reason;
     this.#stop.abort(this.#failure);
+    this.#allLoaded.reject(this.#failure);
   }
 
   #throwIfBroken(): void {
@@ -264,6 +273,7 @@ export class Run {
     this.#complete = complete;
     const { received, rejected } = this.counts;
     await this.#options.ledger.runLoaded(this.hold, this.id, { received, rejected, complete });
+    this.#allLoaded.resolve();
     await this.endIfSettled();
   }
 

@@ -2,11 +2,13 @@ import type { Clock } from '../clock.ts';
 import type { JobLedger, LoadHold } from '../database/ledger/job-ledger.ts';
 import { LoadError, reasonOf } from '../errors.ts';
 import type { Job, JobSpec } from '../job.ts';
-import { DoubtfulOutcome } from '../salesforce/doubt.ts';
+import type { CallMeter } from '../salesforce/call.ts';
 import type { IngestApi } from '../salesforce/ingest.ts';
-import type { CallMeter, CallMeters } from './call-meters.ts';
+import { DoubtfulOutcome } from '../salesforce/outcome.ts';
+import type { CallMeters } from './call-meters.ts';
 import type { JobFile } from './job-files.ts';
 import { jobFromInfo } from './job-info.ts';
+import { keptMessage } from './kept-message.ts';
 
 export interface UploaderOptions {
   ingest: IngestApi;
@@ -15,7 +17,7 @@ export interface UploaderOptions {
   meters: CallMeters;
   clock: Clock;
   runId: string;
-  /** The message to keep with a job, as JSON, without payload. */
+  /** What the run's first message carried; kept with every job. */
   carried: Record<string, unknown>;
   /** How long doubtful uploads of one file are repeated, in milliseconds. */
   outageMs: number;
@@ -94,7 +96,7 @@ export class Uploader {
 
   async #record(job: Job, claimIds: string[]): Promise<void> {
     const { ledger, hold, runId, carried } = this.#options;
-    await ledger.addJob(hold, { job, runId, carried, claimIds });
+    await ledger.addJob(hold, { job, runId, carried: keptMessage(carried), claimIds });
   }
 
   /** Never `closing`, so it never ran: aborting it, or leaving it Open where even that fails, loses and doubles nothing. */

@@ -1,0 +1,186 @@
+/** Loads records into Salesforce: as many Bulk API 2.0 ingest jobs as they need, and a receipt when all are settled. */
+import { createReadStream } from 'node:fs';
+import { systemClock } from '../src/clock.ts';
+import { LoadError, reasonOf } from '../src/errors.ts';
+import {
+  COLUMN_DELIMITERS,
+  type ColumnDelimiter,
+  type JobSpec,
+  LINE_ENDINGS,
+  type LineEnding,
+  OPERATIONS,
+  type Operation,
+} from '../src/job.ts';
+import { carriedBy } from '../src/load/kept-message.ts';
+import { Load } from '../src/load/load.ts';
+import type { SfConnectionNode } from './sf-connection.ts';
+import { OutputSequence, readBatch } from './shared/batches.ts';
+import { type ConfigReader, readConfig } from './shared/config.ts';
+import { whileFlowsRun } from './shared/flows-running.ts';
+import { LoadIntake, type Rows } from './shared/load-intake.ts';
+import { RateMeter } from './shared/rate-meter.ts';
+import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
+import { type Input, onInput } from './shared/runner.ts';
+import { StatusLine } from './shared/status.ts';
+
+/** The file being written, one that uploads, one that waits. */
+const SCRATCH_FILES = 3;
+const OUTAGE_MS = 600_000;
+/** How often a second Node-RED looks whether the first one is gone. */
+const STAND_IN_EVERY_MS = 30_000;
+const MEGABYTE = 1_000_000;
+const DELIMITERS = Object.keys(COLUMN_DELIMITERS) as ColumnDelimiter[];
+const ENDINGS = Object.keys(LINE_ENDINGS) as LineEnding[];
+
+export default function (RED: Red): void {
+  function SfBulkCreate(this: Node, config: NodeConfig): void {
+    RED.nodes.createNode(this, config);
+    const status = new StatusLine(this, systemClock);
+    const meter = new RateMeter(systemClock);
+    const settings = readConfig(RED, this, config, (properties) => readCreate(properties, this.id));
+    if (!settings.ok) {
+      onInput(this, { settings, status, handle: () => Promise.reject(settings.error) });
+      return;
+    }
+    const flows = whileFlowsRun(RED, () => start());
+    const load = new Load({
+      ...settings.value.load,
+      connection: settings.value.node.connection,
+      maxFiles: SCRATCH_FILES,
+      outageMs: OUTAGE_MS,
+      onJob: (job, carried) => this.send([{ ...carried, payload: job, job }, null, null]),
+      onReceipt: (receipt, carried) => {
+        status.done(
+          `${receipt.uploaded.toLocaleString('en-US')} loaded, ${receipt.failed.toLocaleString('en-US')} failed`,
+        );
+        this.send([null, null, { ...carried, payload: receipt }]);
+      },
+      canSend: () => flows.running,
+    });
+    const intake = new LoadIntake(load, (error, carried) => {
+      status.failed(reasonOf(error));
+      this.error(error, carried);
+    });
+    const say = (error: unknown) => this.warn(`Unfinished jobs could not be looked up: ${reasonOf(error)}`);
+    const start = () => void load.start().catch(say);
+    const standIn = setInterval(() => void load.standIn().catch(say), STAND_IN_EVERY_MS).unref();
+    onInput(this, {
+      settings,
+      status,
+      handle: async (input) => {
+        if (isAbandon(input.message)) {
+          await abandon(load, input);
+          return;
+        }
+        const rows = rowsOf(input.message);
+        const rejected = await intake.take(input.message, rows, specOf(input));
+        if ('records' in rows) meter.add(rows.records.length);
+        status.working(meter.text());
+        if (rejected.length > 0) input.send([null, rejectedBatch(input.message, rejected), null]);
+      },
+      close: async () => {
+        clearInterval(standIn);
+        flows.stop();
+        await load.close();
+      },
+    });
+    if (!settings.value.node.connection.ledger.durable) {
+      status.idle('no ledger: jobs from before a restart are unknown');
+    }
+  }
+
+  RED.nodes.registerType('sf-bulk-create', SfBulkCreate);
+}
+
+/**
+ * The html's defaults: connection, loadName, object, operation, externalIdField, mapping [{from, to}], nulls,
+ * columnDelimiter, lineEnding, mode, maxRecordsPerJob, maxMegabytesPerJob, assignmentRuleId.
+ */
+function readCreate(properties: ConfigReader, nodeId: string) {
+  const node = properties.node<SfConnectionNode>('connection', 'sf-connection');
+  return {
+    node,
+    spec: {
+      object: properties.optionalText('object'),
+      operation: properties.oneOf('operation', OPERATIONS, 'insert'),
+      externalIdField: properties.optionalText('externalIdField') || null,
+      columnDelimiter: properties.oneOf('columnDelimiter', DELIMITERS, 'COMMA'),
+      lineEnding: properties.oneOf('lineEnding', ENDINGS, 'LF'),
+      assignmentRuleId: properties.optionalText('assignmentRuleId') || null,
+    } satisfies JobSpec,
+    load: {
+      loadName: properties.optionalText('loadName') || nodeId,
+      mode: properties.oneOf('mode', ['parallel', 'serial'], 'parallel'),
+      nulls: properties.oneOf('nulls', ['clear', 'ignore'], 'clear'),
+      mapping: properties.list('mapping', (row) => ({ from: row.text('from'), to: row.text('to') })),
+      maxRecordsPerJob: properties.integer('maxRecordsPerJob', { min: 0, max: 150_000_000, default: 0 }),
+      maxBytesPerJob:
+        properties.number('maxMegabytesPerJob', { min: 0.001, max: 110, default: 100 }) * MEGABYTE,
+    },
+  };
+}
+
+type Settings = ReturnType<typeof readCreate>;
+
+/** Operation, object and external id of `msg.job` win, so that replayed dead letters go where they came from. */
+function specOf({ message, settings }: Input<Settings>): JobSpec {
+  const given = (message.job ?? {}) as { object?: unknown; operation?: unknown; externalIdField?: unknown };
+  const spec: JobSpec = {
+    ...settings.spec,
+    object: textOr(given.object, settings.spec.object),
+    operation: operationOr(given.operation, settings.spec.operation),
+    externalIdField: textOr(given.externalIdField, settings.spec.externalIdField ?? '') || null,
+  };
+  if (spec.object === '')
+    throw new LoadError('CONFIG_INVALID', 'object is missing: which Salesforce object to load?');
+  if (spec.operation === 'upsert' && !spec.externalIdField) {
+    throw new LoadError(
+      'CONFIG_INVALID',
+      'externalIdField is missing: an upsert needs the field that tells records apart.',
+    );
+  }
+  return spec;
+}
+
+function textOr(value: unknown, otherwise: string): string {
+  return typeof value === 'string' && value !== '' ? value : otherwise;
+}
+
+function operationOr(value: unknown, otherwise: Operation): Operation {
+  if (value === undefined || value === null || value === '') return otherwise;
+  const known = OPERATIONS.find((operation) => operation === value);
+  if (known) return known;
+  throw new LoadError('CONFIG_INVALID', `msg.job.operation must be one of ${OPERATIONS.join(', ')}.`);
+}
+
+/** An array is records, text or a Buffer is CSV, else `msg.filename` names a CSV file. */
+function rowsOf(message: Message): Rows {
+  const { payload, filename } = message;
+  if (Array.isArray(payload)) return { records: readBatch(message).rows };
+  if (typeof payload === 'string' || Buffer.isBuffer(payload)) return { csv: payload };
+  if (typeof filename === 'string' && filename !== '') return { csv: createReadStream(filename) };
+  throw new LoadError(
+    'RECORD_INVALID',
+    'msg.payload must be an array of records, CSV text or a Buffer of CSV; or msg.filename the path of a CSV file.',
+  );
+}
+
+function isAbandon({ abandon, payload }: Message): boolean {
+  return typeof (abandon ?? (payload as { abandon?: unknown } | undefined)?.abandon) === 'string';
+}
+
+async function abandon(load: Load, { message, send }: Input<Settings>): Promise<void> {
+  const asked = (typeof message.abandon === 'string' ? message : message.payload) as {
+    abandon: string;
+    by?: unknown;
+    reason?: unknown;
+  };
+  const by = textOr(asked.by, 'a message to the create node');
+  const receipt = await load.abandon(asked.abandon, by, textOr(asked.reason, 'no reason given'));
+  send([null, null, { ...carriedBy(message), payload: receipt }]);
+}
+
+function rejectedBatch(message: Message, rejected: readonly unknown[]): Message {
+  const { payload, ...carried } = message;
+  return new OutputSequence().batch(carried, rejected, true);
+}

@@ -1,0 +1,173 @@
+import { LoadError } from '../../src/errors.ts';
+import type { Failure } from '../../src/failure.ts';
+import type { JobSpec } from '../../src/job.ts';
+import type { CsvSource, Rejected } from '../../src/load/job-files.ts';
+import { carriedBy } from '../../src/load/kept-message.ts';
+import type { Load } from '../../src/load/load.ts';
+import { RejectedRecords } from '../../src/load/rejected.ts';
+import type { Run } from '../../src/load/run.ts';
+import type { SourceRecord } from '../../src/record.ts';
+import type { Message } from './red.ts';
+import { sequenceMark } from './sequence-mark.ts';
+import { onSequenceOver } from './sequence-registry.ts';
+
+/** What a message brings to load. */
+export type Rows = { records: SourceRecord[] } | { csv: CsvSource };
+
+/** Where a message stands in its sequence; one without a sequence is first and last. */
+interface Place {
+  id: string | undefined;
+  count: number | undefined;
+}
+
+/** Failed gatherings are remembered, so that the rest of a sequence is not reported again; but not for ever. */
+const MOST_REMEMBERED = 1000;
+
+interface Gathering {
+  run: Promise<Run>;
+  tracked: boolean;
+  rejected: RejectedRecords | undefined;
+  received: number;
+  /** The last thing begun for it; writes follow each other. */
+  turn: Promise<unknown>;
+  failed: boolean;
+  finishing: Promise<void> | undefined;
+  stopListening: () => void;
+}
+
+/**
+ * Gathers the messages of a sequence into one run of a load. A sequence ends at `parts.count`, or, for a tracked one, when
+ * its sender says that it is over: a filter that drops its last batch leaves no load open for ever (design §5).
+ */
+export class LoadIntake {
+  readonly #load: Load;
+  readonly #onBackgroundError: (error: unknown, carried: Message) => void;
+  readonly #gatherings = new Map<string, Gathering>();
+
+  constructor(load: Load, onBackgroundError: (error: unknown, carried: Message) => void) {
+    this.#load = load;
+    this.#onBackgroundError = onBackgroundError;
+  }
+
+  /**
+   * Takes the rows of one message. Resolves with the records that cannot be sent: for a tracked sequence as soon as the
+   * rows are in scratch files, because its source can be asked again; for any other once they are in closed jobs.
+   *
+   * @throws what broke the run off; of a tracked sequence only one message tells, the rest passes without a word
+   */
+  async take(message: Message, rows: Rows, spec: JobSpec): Promise<Failure[]> {
+    const place = placeOf(message);
+    const gathering = this.#gatheringOf(message, place);
+    try {
+      const rejected = await this.#inTurn(gathering, () => this.#write(gathering, message, rows, spec));
+      gathering.received += 1;
+      const last = place.count !== undefined && gathering.received >= place.count;
+      if (last) this.#finish(gathering, message);
+      if (!gathering.tracked) await (gathering.finishing ?? (await gathering.run).loaded);
+      return rejected;
+    } catch (error) {
+      const known = gathering.failed;
+      await this.#breakOff(gathering, error);
+      if (known && gathering.tracked) return [];
+      throw error;
+    } finally {
+      if (place.count !== undefined && gathering.received >= place.count) this.#forget(place.id);
+    }
+  }
+
+  #gatheringOf(message: Message, { id }: Place): Gathering {
+    const known = id === undefined ? undefined : this.#gatherings.get(id);
+    if (known) return known;
+    const mark = sequenceMark(message);
+    const run = this.#load.beginRun({ openedAt: mark?.openedAt, carried: carriedBy(message) });
+    const gathering: Gathering = {
+      run,
+      tracked: mark !== undefined,
+      rejected: undefined,
+      received: 0,
+      turn: run,
+      failed: false,
+      finishing: undefined,
+      stopListening: () => {},
+    };
+    if (id !== undefined) this.#remember(id, gathering);
+    if (mark) {
+      gathering.stopListening = onSequenceOver(mark.id, (state, error) => {
+        this.#forget(id);
+        if (state === 'over') this.#finish(gathering, message);
+        else void this.#breakOff(gathering, error ?? brokenOff());
+      });
+    }
+    return gathering;
+  }
+
+  async #write(gathering: Gathering, message: Message, rows: Rows, spec: JobSpec): Promise<Failure[]> {
+    const run = await gathering.run;
+    gathering.rejected ??= new RejectedRecords(run.id);
+    const rejected =
+      'csv' in rows
+        ? await run.writeCsv(rows.csv, spec)
+        : await run.write(rows.records, spec, claimOf(message));
+    return rejected
+      .map((one: Rejected) => gathering.rejected?.asFailure(one))
+      .filter((failure) => failure !== undefined);
+  }
+
+  /** In the background: no batch of a tracked sequence waits for the end of the upload, so Catch nodes hear of a failure. */
+  #finish(gathering: Gathering, message: Message): void {
+    if (gathering.finishing || gathering.failed) return;
+    gathering.stopListening();
+    gathering.finishing = this.#inTurn(gathering, async () => (await gathering.run).finish());
+    gathering.finishing.catch((error) => {
+      const known = gathering.failed;
+      void this.#breakOff(gathering, error);
+      if (gathering.tracked && !known) this.#onBackgroundError(error, carriedBy(message));
+    });
+  }
+
+  async #breakOff(gathering: Gathering, reason: unknown): Promise<void> {
+    if (gathering.failed) return;
+    gathering.failed = true;
+    gathering.stopListening();
+    const run = await gathering.run.catch(() => undefined);
+    // What cannot even be written down is found by the next run: its rows are READY, its jobs in the ledger.
+    await run?.breakOff(reason).catch(() => {});
+  }
+
+  #inTurn<T>(gathering: Gathering, work: () => Promise<T>): Promise<T> {
+    const result = gathering.turn.then(work);
+    gathering.turn = result.catch(() => {});
+    return result;
+  }
+
+  #remember(id: string, gathering: Gathering): void {
+    this.#gatherings.set(id, gathering);
+    const [oldest] = this.#gatherings.keys();
+    if (this.#gatherings.size > MOST_REMEMBERED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(id: string | undefined): void {
+    if (id !== undefined) this.#gatherings.delete(id);
+  }
+}
+
+/** A tracked sequence keeps its mark whatever renumbers its parts; `count` is that of the parts. */
+function placeOf(message: Message): Place {
+  const parts = message.parts as { id?: unknown; count?: unknown } | undefined;
+  const partsId = typeof parts?.id === 'string' ? parts.id : undefined;
+  const id = sequenceMark(message)?.id ?? partsId;
+  if (id === undefined) return { id, count: 1 };
+  return {
+    id,
+    count: partsId !== undefined && Number.isSafeInteger(parts?.count) ? Number(parts?.count) : undefined,
+  };
+}
+
+function claimOf(message: Message): string | undefined {
+  const claim = message.claim as { id?: unknown } | undefined;
+  return typeof claim?.id === 'string' ? claim.id : undefined;
+}
+
+function brokenOff(): LoadError {
+  return new LoadError('LOAD_BROKEN_OFF', 'The sequence of batches broke off.');
+}

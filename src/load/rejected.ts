@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import type { Failure } from '../failure.ts';
+import type { Rejected } from './job-files.ts';
+
+/**
+ * Records that never left, as failures for the dead letter. Their keys are their own in a run: the same row rejected again
+ * by a later run is another failure, two equal rows of one run are two.
+ */
+export class RejectedRecords {
+  readonly #runId: string;
+  readonly #seen = new Map<string, number>();
+
+  constructor(runId: string) {
+    this.#runId = runId;
+  }
+
+  asFailure({ record, code, message }: Rejected): Failure {
+    const hash = createHash('sha256').update(code).update(textOf(record)).digest('hex').slice(0, 32);
+    const occurrence = (this.#seen.get(hash) ?? 0) + 1;
+    this.#seen.set(hash, occurrence);
+    return {
+      key: `${this.#runId}-${hash}-${occurrence}`,
+      sfId: '',
+      error: `${code}:${message}:--`,
+      errorCode: code,
+      errorMessage: message,
+      errorFields: [],
+      errorCategory: 'VALIDATION',
+      retryable: false,
+      rule: 'refused before the upload',
+      originalData: record,
+      attempts: [],
+    };
+  }
+}
+
+function textOf(record: unknown): string {
+  return JSON.stringify(record, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? '';
+}
