@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
-import { type Readable, Transform } from 'node:stream';
-import { finished, pipeline } from 'node:stream/promises';
+import { type Readable, Transform, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { ExchangeFailed, reasonOfFailure, SinkFailed } from './exchange-failed.ts';
@@ -49,30 +49,34 @@ export class UndiciAnswer implements HttpAnswer {
 
   async toFile(path: string, onChunk: (chunk: Buffer) => void): Promise<number> {
     let length = 0;
-    let sinkError: unknown;
+    // Whichever end fails first takes the other with it, by the same error: the first one is to blame.
+    let blame: 'source' | 'sink' | undefined;
+    const source = this.#decoded().once('error', () => {
+      blame ??= 'source';
+    });
     const counted = new Transform({
       transform(chunk: Buffer, _encoding, done) {
         length += chunk.length;
         try {
           onChunk(chunk);
         } catch (error) {
-          sinkError = error;
+          blame ??= 'sink';
           done(error as Error);
           return;
         }
         done(null, chunk);
       },
     });
-    const file = createWriteStream(path, { mode: 0o600 });
-    file.once('error', (error) => {
-      sinkError ??= error;
+    const file = createWriteStream(path, { mode: 0o600 }).once('error', () => {
+      blame ??= 'sink';
     });
     try {
-      await pipeline(this.#decoded(), counted, file);
+      await pipeline(source, counted, file);
     } catch (error) {
-      await finished(file).catch(() => {});
-      if (sinkError !== undefined && error === sinkError) throw new SinkFailed(error);
-      throw new ExchangeFailed(true, reasonOfFailure(error), error);
+      await closed(file);
+      throw blame === 'sink'
+        ? new SinkFailed(error)
+        : new ExchangeFailed(true, reasonOfFailure(error), error);
     }
     return length;
   }
@@ -84,4 +88,12 @@ export class UndiciAnswer implements HttpAnswer {
     this.#body.on('error', (error) => gunzip.destroy(error));
     return this.#body.pipe(gunzip);
   }
+}
+
+/** Once the descriptor is given back the file may be written anew or removed. */
+async function closed(file: Writable): Promise<void> {
+  if (file.closed) return;
+  await new Promise((resolve) => {
+    file.once('close', resolve);
+  });
 }
