@@ -95,7 +95,7 @@ export class DeliveryTracker implements MessageObserver {
     if (level !== this.#RED.log.ERROR || id === undefined) return;
     const delivery = [...(this.#inHand.get(id) ?? [])].at(-1);
     if (delivery === undefined || isAccountable(delivery.node)) return;
-    delivery.batch.owner.reported(delivery.batch, delivery.node, msg);
+    delivery.batch.owner.reported(delivery.batch, delivery.node, plain(msg));
   }
 
   stopping(event: Stopping): void {
@@ -158,4 +158,11 @@ function reportCaught({ message, batch }: Delivery): void {
   const { error } = message;
   if (typeof error !== 'object' || error === null || !('source' in error)) return;
   batch.owner.reported(batch, error.source as NodeName, error);
+}
+
+/** Core's debug node encodes the errors of the log for its sidebar in place, before we see them. */
+function plain(logged: unknown): unknown {
+  if (typeof logged !== 'string' || !logged.startsWith('{"__enc__":true')) return logged;
+  const { data } = JSON.parse(logged) as { data?: unknown };
+  return data ?? logged;
 }

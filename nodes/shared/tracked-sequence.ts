@@ -7,6 +7,7 @@ import type { Message, Node, Red, Send } from './red.ts';
 import { type SequenceMark, sequenceMark } from './sequence-mark.ts';
 import { endSequence, registerSequence } from './sequence-registry.ts';
 import { SequenceWindow } from './sequence-window.ts';
+import { StoppedByDeploy } from './stopped-by-deploy.ts';
 import { firstStuck } from './stuck-batch.ts';
 
 export { onSequenceOver, sequenceState } from './sequence-registry.ts';
@@ -186,7 +187,7 @@ export class TrackedSequence {
     const passed = [...this.#visited].filter(({ type }) => type !== 'debug');
     const stopped = [this.#node, ...onTheWay.map(({ node }) => node), ...passed].find(stops);
     if (stopped === undefined) return;
-    this.breakOff(new LoadError('LOAD_BROKEN_OFF', `${nameOf(stopped)} is being stopped or deployed anew.`));
+    this.breakOff(new StoppedByDeploy(`${nameOf(stopped)} is being stopped or deployed anew.`));
   }
 
   #followSignal(signal: AbortSignal | undefined): void {

@@ -109,6 +109,12 @@ module.exports = ${JSON.stringify(all, null, 2)};\n`;
   await writeFile(join(userDir, 'settings.js'), text);
 }
 
+/** A node that has wires is one on a tab; Node-RED takes what has no place there for a config node. */
+function asSaved(node: FlowNode, credentials: Record<string, string> | undefined): FlowNode {
+  const place = node.wires === undefined ? {} : { x: 100, y: 100 };
+  return { ...place, ...node, ...(credentials === undefined ? {} : { credentials }) };
+}
+
 export class NodeRed {
   readonly userDir: string;
   /** All that it printed, line by line. */
@@ -167,13 +173,10 @@ export class NodeRed {
   /** Deploys and waits until the new flows run. Rejects when a type is missing. Returns the revision. */
   async deploy(flows: FlowNode[], options: DeployOptions = {}): Promise<string> {
     const before = this.comms.notifications.length;
-    const withCredentials = flows.map((node) => {
-      const credentials = options.credentials?.[node.id];
-      return credentials === undefined ? node : { ...node, credentials };
-    });
+    const complete = flows.map((node) => asSaved(node, options.credentials?.[node.id]));
     const { rev } = await this.request<{ rev: string }>('POST', 'flows', {
       headers: { 'Node-RED-API-Version': 'v2', 'Node-RED-Deployment-Type': options.type ?? 'full' },
-      body: { flows: withCredentials },
+      body: { flows: complete },
     });
     await this.waitFor(() => this.#deployed(before, rev), `flows of revision ${rev} are started`, 30_000);
     return rev;

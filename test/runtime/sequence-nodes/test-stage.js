@@ -1,0 +1,2 @@
+// Node-RED loads .js only; Node.js strips the types of what is behind it.
+export { default } from './stage.ts';
