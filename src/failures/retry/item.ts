@@ -57,7 +57,7 @@ function verbOf(job: RetryJob, record: RestRecord): Verb | undefined {
   return record.id === undefined ? 'insert' : 'update';
 }
 
-function valueOf(fields: Record<string, unknown>, name: string | null): string | undefined {
+function textOf(fields: Record<string, unknown>, name: string | null): string | undefined {
   if (name === null) return undefined;
   const found = Object.keys(fields).find((field) => field.toLowerCase() === name.toLowerCase());
   const value = found === undefined ? undefined : fields[found];
@@ -82,7 +82,7 @@ export function makeItem(
   if (verb === undefined) return undefined;
   const goesById = verb === 'update' || verb === 'delete';
   const id = goesById ? (record.id ?? (failure.sfId || undefined)) : undefined;
-  const externalId = valueOf(record.fields, job.externalIdField);
+  const externalId = textOf(record.fields, job.externalIdField);
   const identity = identityOf(verb, id, externalId);
   const error = parseError(failure.error);
   return {
