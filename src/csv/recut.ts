@@ -129,6 +129,12 @@ export class CsvRecutter {
     return false;
   }
 
+  /** The record found, by column, for those who cannot use it after all. */
+  record(): SourceRecord {
+    const values = splitRow(this.bytes.toString('utf8', this.start, this.end), this.#delimiter) ?? [];
+    return Object.fromEntries(this.columns.map((name, index) => [name, values[index]]));
+  }
+
   /** The first bytes are held until they can be told from a byte order mark. */
   #withoutMark(chunk: Buffer): Buffer {
     if (!this.#head) return chunk;

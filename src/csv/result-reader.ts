@@ -28,28 +28,33 @@ const CHUNK_BYTES = 256 * 1024;
 const BYTE_ORDER_MARK = '\uFEFF';
 
 /**
- * The records of a result file on disk, in batches, never more than one batch and one chunk in memory. Header names may be
+ * The records of a result file, on disk or as it comes, in batches, never more than one batch and one chunk in memory. Header names may be
  * quoted or not, lines may end with LF or CRLF, the last one with nothing; a byte order mark is taken off. Values are the
  * text between the quotes, line breaks as they came. A file without rows, or empty, gives no batch.
  *
  * @throws LoadError RESULTS_INCOMPLETE naming the kind of file and the line, when a row has another number of values than
  *   the header, or its quotes do not add up; the signal's reason when it is aborted
  */
-export async function* readRows(path: string, options: ReadRowsOptions): AsyncGenerator<ResultRow[]> {
+export async function* readRows(
+  source: string | AsyncIterable<Buffer>,
+  options: ReadRowsOptions,
+): AsyncGenerator<ResultRow[]> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const reader = new RowReader(options);
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  try {
-    for await (const chunk of stream) {
-      options.signal?.throwIfAborted();
-      reader.feed(chunk as Buffer);
-      for (let rows = reader.batch(false); rows; rows = reader.batch(false)) yield rows;
+  // Whoever leaves the loop early, by an error or by not asking for more, closes the file with it.
+  const chunks =
+    typeof source === 'string' ? createReadStream(source, { highWaterMark: CHUNK_BYTES }) : source;
+  for await (const chunk of chunks) {
+    signal?.throwIfAborted();
+    reader.feed(chunk);
+    for (let rows = reader.batch(false); rows; rows = reader.batch(false)) {
+      yield rows;
+      signal?.throwIfAborted();
     }
-    options.signal?.throwIfAborted();
-    const last = reader.batch(true);
-    if (last) yield last;
-  } finally {
-    stream.destroy();
   }
+  const last = reader.batch(true);
+  if (last) yield last;
 }
 
 class RowReader {
