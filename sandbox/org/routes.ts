@@ -170,9 +170,10 @@ function addSobjects(router: Router, sobjects: SobjectCalls): void {
     GET: (call) => json(200, describeBasic(sobjects.object(call), call.version)),
     POST: (call) => sobjects.create(call),
   });
+  // An insert through the upsert route (reference §8).
+  router.data('/sobjects/:object/Id', { POST: (call) => sobjects.create(call) });
   router.data('/sobjects/:object/:id', {
     GET: (call) => sobjects.get(call),
-    POST: (call) => sobjects.create(call),
     PATCH: (call) => sobjects.update(call),
     DELETE: (call) => sobjects.remove(call),
   });

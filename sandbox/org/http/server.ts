@@ -136,7 +136,7 @@ class Exchange {
 
   async #runWithFaults(): Promise<void> {
     if (this.#fault('drop-before')) {
-      this.#request.destroy();
+      this.#request.socket.destroy();
       return;
     }
     if (this.#fault('hang')) {
@@ -154,7 +154,7 @@ class Exchange {
       await sleep(delay.ms ?? 0, undefined, { signal: this.#signal });
     }
     if (!reply || this.#fault('drop-after')) {
-      this.#request.destroy();
+      this.#request.socket.destroy();
       return;
     }
     await this.#send(this.#cut(reply));

@@ -142,8 +142,8 @@ export class IngestCalls {
       throw chosen(settings.earlyResults);
     }
     await processor.settled(job);
-    const fault = faults.find(job, 'results');
-    if (fault && (fault.files ?? [file]).includes(file)) {
+    const fault = faults.findForFile(job, file);
+    if (fault) {
       return fault.status === 204 ? empty(204) : { status: 200, headers: { 'content-type': CSV }, body: '' };
     }
     return { status: 200, headers: { 'content-type': CSV }, body: resultBody(job, file, jobs, settings) };

@@ -82,10 +82,16 @@ export class JobFaults {
 
   /** The fault of this kind that the job is to meet, if it was not released from it. */
   find(job: Job, kind: JobFaultKind): JobFault | undefined {
-    if (this.#released.has(job.id) && kind !== 'results') {
-      return undefined;
-    }
-    return this.#struck.get(job.id)?.find((fault) => fault.kind === kind);
+    return this.#released.has(job.id)
+      ? undefined
+      : this.#struck.get(job.id)?.find((fault) => fault.kind === kind);
+  }
+
+  /** The fault that a result file of the job is to meet. */
+  findForFile(job: Job, file: ResultFile): JobFault | undefined {
+    return this.#struck
+      .get(job.id)
+      ?.find((fault) => fault.kind === 'results' && (fault.files ?? [file]).includes(file));
   }
 
   /** Called whenever a held job may go on. */
