@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../clock.ts';
-import { LoadError } from '../../errors.ts';
 import type { Job } from '../../job.ts';
 import type { Receipt } from '../../receipt.ts';
+import { brokenOff } from './broken-off.ts';
 import { claimStateOf } from './claim-state.ts';
 import type {
   ClaimState,
@@ -260,14 +260,6 @@ export class MemoryLedger implements JobLedger {
   }
 }
 
-/** The holder of a load finds that another process took it over. */
-export function brokenOff({ loadName }: LoadKey): LoadError {
-  return new LoadError(
-    'LOAD_BROKEN_OFF',
-    `Load "${loadName}" was taken over by another process, so this one writes nothing more. Look there for its receipt.`,
-  );
-}
-
 function nameOf({ orgId, loadName }: LoadKey): string {
   return JSON.stringify([orgId, loadName]);
 }
@@ -283,12 +275,4 @@ function isIn(job: LedgerJob, states: LedgerJob['state'][]): boolean {
 /** As a database would keep it: a copy, without what JSON cannot say. */
 function asJson<T>(value: T): T {
   return JSON.parse(JSON.stringify(value));
-}
-
-let shared: MemoryLedger | undefined;
-
-/** The one of this process: it outlives a redeploy, which makes the nodes anew. */
-export function sharedMemoryLedger(): MemoryLedger {
-  shared ??= new MemoryLedger();
-  return shared;
 }
