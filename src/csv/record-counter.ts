@@ -1,6 +1,8 @@
 import type { ColumnDelimiter } from '../job.ts';
 import { MALFORMED, RecordScanner } from './record-scanner.ts';
 
+const QUOTE = 34;
+
 /** Counts the records of a result file while it is being downloaded; line breaks inside values make no record. */
 export class RecordCounter {
   readonly #columnDelimiter: ColumnDelimiter;
@@ -38,8 +40,9 @@ export class RecordCounter {
   }
 
   /**
-   * False when the body stops inside a record: within quotes, or with fewer values than columns. A missing last line end is
-   * no sign of that, recorded result files have none. Ends the counting.
+   * False when the body stops inside a record: with fewer values than columns, or not behind the quote that closes its last
+   * value (Salesforce quotes them all). A missing last line end is no sign of that: a recorded file has none. Ends the
+   * counting.
    */
   get endedCleanly(): boolean {
     return this.#finished().isClean;
@@ -53,9 +56,10 @@ export class RecordCounter {
   #finish(): { records: number; isClean: boolean } {
     const scanner = this.#scanner;
     if (!scanner.finish()) return { records: Math.max(0, this.#lines - 1), isClean: true };
-    const width = this.#lines === 0 ? scanner.columns : this.#width;
-    const isClean = (scanner.flags & MALFORMED) === 0 && scanner.columns === width;
-    return { records: this.#lines, isClean };
+    const isSound = (scanner.flags & MALFORMED) === 0;
+    if (this.#lines === 0) return { records: 0, isClean: isSound };
+    const endsQuoted = scanner.bytes[scanner.end - 1] === QUOTE;
+    return { records: this.#lines, isClean: isSound && endsQuoted && scanner.columns === this.#width };
   }
 }
 

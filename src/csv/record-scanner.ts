@@ -20,6 +20,7 @@ const NUL = 0;
 /** A value of more bytes than this may have more characters than a field takes; fewer never have. */
 const FIELD_BYTES = 32_000;
 const NO_KEY = -1;
+const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
 
 export interface ScannerOptions {
   columnDelimiter: ColumnDelimiter;
@@ -33,7 +34,7 @@ export interface ScannerOptions {
  * like a quote, a delimiter or a line end. Feed a chunk, then call `next()` until it says false; `finish()` gives a last
  * record that no line end closes. The fields below describe the record found, until the next call.
  *
- * Records end with LF or CRLF, whichever comes; empty lines are none. A quote opens a value only as its first byte.
+ * A byte order mark at the very beginning is passed over. Records end with LF or CRLF, whichever comes; empty lines are none. A quote opens a value only as its first byte.
  * Anything but a delimiter or line end behind a closing quote, or a quote within an unquoted value, marks a record as
  * MALFORMED; so does the end of the stream within quotes, which only `finish()` can see (UNCLOSED).
  */
@@ -58,6 +59,7 @@ export class RecordScanner {
   #at = 0;
   #recordStart = 0;
   #fieldStart = 0;
+  #isBegun = false;
   #inQuotes = false;
   #pendingColumns = 1;
   #pendingFlags = 0;
@@ -83,6 +85,7 @@ export class RecordScanner {
     this.#at -= this.#recordStart;
     this.#fieldStart -= this.#recordStart;
     this.#recordStart = 0;
+    if (!this.#isBegun && this.bytes.length >= BYTE_ORDER_MARK.length) this.#begin();
   }
 
   /** Finds the next complete record. False: the chunk holds no more of them. */
@@ -133,6 +136,16 @@ export class RecordScanner {
     if (this.#inQuotes && awaited !== QUOTE) this.#pendingFlags |= MALFORMED | UNCLOSED;
     const end = !this.#inQuotes && awaited === CR ? length - 1 : length;
     return this.#recordStart < length && this.#endRecord(end, length);
+  }
+
+  /** None of the bytes of a mark is special, so it does no harm to have scanned a part of it. */
+  #begin(): void {
+    this.#isBegun = true;
+    const isMarked = this.bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+    if (this.#lines > 0 || !isMarked) return;
+    this.#recordStart = BYTE_ORDER_MARK.length;
+    this.#fieldStart = BYTE_ORDER_MARK.length;
+    this.#at = BYTE_ORDER_MARK.length;
   }
 
   /** From within a quoted value to behind its closing quote, or to where more bytes are needed to tell. */

@@ -46,7 +46,6 @@ interface Plan {
 }
 
 const LF = 10;
-const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
 
 /**
  * Cuts CSV text into records for upload without making objects of them: bytes in, bytes out. The text has the job's
@@ -71,7 +70,6 @@ export class CsvRecutter {
   readonly #harmless: number;
   #plan: Plan | undefined;
   #notUtf8 = false;
-  #head: Buffer | undefined = Buffer.alloc(0);
 
   constructor(options: RecutterOptions) {
     this.#options = options;
@@ -92,9 +90,7 @@ export class CsvRecutter {
 
   /** Takes the next chunk, when `next()` has said false. @throws LoadError RECORD_INVALID for a record that never ends */
   feed(chunk: Buffer): void {
-    const bytes = this.#withoutMark(chunk);
-    if (bytes.length === 0) return;
-    this.#scanner.feed(bytes);
+    this.#scanner.feed(chunk);
     const known = this.#scanner.bytes;
     this.#notUtf8 = !isUtf8(known.subarray(0, known.lastIndexOf(LF) + 1));
   }
@@ -116,8 +112,6 @@ export class CsvRecutter {
    * @throws LoadError RECORD_INVALID when the text ends within quotes, as a file does that was cut off
    */
   finish(): boolean {
-    if (this.#head) this.#scanner.feed(this.#head);
-    this.#head = undefined;
     if (!this.#scanner.finish()) return false;
     if ((this.#scanner.flags & UNCLOSED) !== 0) throw this.#cutOff();
     this.#notUtf8 = !isUtf8(this.#scanner.bytes);
@@ -133,19 +127,6 @@ export class CsvRecutter {
   record(): SourceRecord {
     const values = splitRow(this.bytes.toString('utf8', this.start, this.end), this.#delimiter) ?? [];
     return Object.fromEntries(this.columns.map((name, index) => [name, values[index]]));
-  }
-
-  /** The first bytes are held until they can be told from a byte order mark. */
-  #withoutMark(chunk: Buffer): Buffer {
-    if (!this.#head) return chunk;
-    const bytes = Buffer.concat([this.#head, chunk]);
-    if (bytes.length < BYTE_ORDER_MARK.length) {
-      this.#head = bytes;
-      return bytes.subarray(bytes.length);
-    }
-    this.#head = undefined;
-    const isMarked = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
-    return isMarked ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
   }
 
   #readHeader(): Plan {

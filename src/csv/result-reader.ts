@@ -25,7 +25,6 @@ export interface ReadRowsOptions {
 }
 
 const CHUNK_BYTES = 256 * 1024;
-const BYTE_ORDER_MARK = '\uFEFF';
 
 /**
  * The records of a result file, on disk or as it comes, in batches, never more than one batch and one chunk in memory. Header names may be
@@ -120,8 +119,7 @@ class RowReader {
     return values;
   }
 
-  #readHeader(header: string[]): void {
-    const columns = header.map((name, index) => (index === 0 ? name.replace(BYTE_ORDER_MARK, '') : name));
+  #readHeader(columns: string[]): void {
     const twice = columns.find((name, index) => columns.indexOf(name) !== index);
     if (twice !== undefined) throw this.#faulty(`has the column ${quotedName(twice)} twice`);
     const { failedRowsOf } = this.#options;
