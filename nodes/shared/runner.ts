@@ -4,6 +4,7 @@ import type { Validated } from './config.ts';
 import { markAccountable } from './own-nodes.ts';
 import type { Done, Message, Node, Send } from './red.ts';
 import type { StatusLine } from './status.ts';
+import { StoppedByDeploy } from './stopped-by-deploy.ts';
 
 /** Node-RED itself gives up on a node that has not closed after 15 s. */
 const CLOSING_MS = 8_000;
@@ -81,6 +82,7 @@ class InputRunner<S> {
       await Promise.all(this.#inHand.keys());
       await this.#options.close?.(removed);
     });
+    this.#inHand.clear();
     this.#options.status.close();
   }
 
@@ -124,9 +126,8 @@ class InputRunner<S> {
     await Promise.race([working, late]);
   }
 
-  #stopped(): LoadError {
-    return new LoadError(
-      'LOAD_BROKEN_OFF',
+  #stopped(): StoppedByDeploy {
+    return new StoppedByDeploy(
       `${this.#node.type} was stopped or deployed anew before the message was through.`,
     );
   }
