@@ -162,7 +162,7 @@ export class ApiCaller {
           : `/services/data/v${apiVersion}${request.path}`,
         headers: headersOf(request, token),
         body: request.file ?? (request.json === undefined ? undefined : JSON.stringify(request.json)),
-        answerMs: request.answerMs ?? (request.kind === 'safe' ? answerMs : longAnswerMs),
+        answerMs: request.kind === 'safe' || request.isQuick ? answerMs : longAnswerMs,
         signal: options.signal,
       });
       counted();

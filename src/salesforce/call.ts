@@ -46,8 +46,8 @@ export interface ApiRequest {
   alsoAccepted?: readonly number[];
   /** Told when an attempt at a `safe` call may have done something although it is repeated. */
   onDoubt?: () => void;
-  /** How long the answer may take once the request is sent; default by kind. */
-  answerMs?: number;
+  /** No trigger or flow runs for it, so that its answer is not waited for as long as that of other doubtful calls. */
+  isQuick?: boolean;
 }
 
 export interface ApiAnswer {

@@ -151,7 +151,7 @@ export class IngestApi {
       path: jobPath(jobId),
       kind,
       json: { state },
-      answerMs: STATE_ANSWER_MS,
+      isQuick: true,
     });
     return parseJobInfo(answer.body);
   }
@@ -172,9 +172,6 @@ export class IngestApi {
     }
   }
 }
-
-/** A change of state is quick: no need to wait for its answer as for a record's, whose triggers run. */
-const STATE_ANSWER_MS = 120_000;
 
 const MOST_CLOSES = 10;
 
