@@ -65,6 +65,8 @@ export interface OrgOptions {
   hardDelete?: boolean;
   /** Largest upload in raw bytes. */
   maxUploadBytes?: number;
+  /** Uploads of finished jobs kept on disk, in bytes; beyond it the oldest finished jobs go, as after 7 days. */
+  keepUploadBytes?: number;
   /** Results go gzipped to clients that accept it. Default: true, in sink mode false. */
   gzip?: boolean;
   /** Records of a result file are shuffled within windows of this many; 1 keeps the upload's order. */
@@ -134,6 +136,7 @@ export function settingsOf(options: OrgOptions): Settings {
     batchRecords: 10_000,
     hardDelete: true,
     maxUploadBytes: MAX_UPLOAD,
+    keepUploadBytes: 4_000_000_000,
     gzip: sink === undefined,
     shuffleWindow: 1000,
     auditRing: 10_000,

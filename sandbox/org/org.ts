@@ -1,13 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { AdminCalls } from './admin.ts';
 import { Audit } from './audit.ts';
 import { RowLocks } from './data/locks.ts';
 import { MarkMemory } from './data/marks.ts';
 import { Saver } from './data/save.ts';
 import { type PlainRecord, Store } from './data/store.ts';
+import { ownDirectory } from './directory.ts';
 import { Faults } from './faults.ts';
 import { Router } from './http/router.ts';
 import { OrgServer } from './http/server.ts';
@@ -58,8 +57,7 @@ export interface Org {
 /** Starts a Salesforce org on a local port. */
 export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   const settings = settingsOf(options);
-  await mkdir(settings.dataDir, { recursive: true });
-  const directory = await mkdtemp(join(options.dataDir ?? tmpdir(), 'sandbox-org-'));
+  const directory = await ownDirectory(settings.dataDir);
   const keys = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },

@@ -144,7 +144,7 @@ export class Saver {
     if (fault.length > 0) {
       return { faults: fault, id: '' };
     }
-    if (this.#store.size >= this.#limits.storageLimit) {
+    if (Number.isFinite(this.#limits.storageLimit) && this.#store.size >= this.#limits.storageLimit) {
       return fail(rowFault('STORAGE_LIMIT_EXCEEDED', 'storage limit exceeded'));
     }
     const owned = withOwner(context, draft);

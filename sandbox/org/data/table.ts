@@ -20,6 +20,8 @@ export class Table {
   readonly model: ObjectModel;
   readonly #shapes: string[][] = [];
   readonly #shapeNumbers = new Map<string, number>();
+  /** All records of a job share one list of fields. */
+  readonly #shapesOfLists = new WeakMap<readonly Field[], number>();
   #texts: (string | undefined)[] = [];
   #shapeOf: number[] = [];
   #created: number[] = [];
@@ -191,7 +193,13 @@ export class Table {
   }
 
   #shapeNumber(fields: readonly Field[]): number {
-    return this.#shapeNumberOf(fields.map((field) => field.name));
+    const known = this.#shapesOfLists.get(fields);
+    if (known !== undefined) {
+      return known;
+    }
+    const shape = this.#shapeNumberOf(fields.map((field) => field.name));
+    this.#shapesOfLists.set(fields, shape);
+    return shape;
   }
 
   #shapeNumberOf(names: string[]): number {

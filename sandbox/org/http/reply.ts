@@ -60,6 +60,6 @@ export const restError = (
 
 /** An error of Bulk API 2.0: `errorCode` comes first. */
 export const bulkError = (status: number, errorCode: string, message: string): Refusal =>
-  new Refusal(bulkJson(status, [{ errorCode, message }]));
+  new Refusal(json(status, [{ errorCode, message }]));
 
 export const notFound = (): Refusal => bulkError(404, 'NOT_FOUND', 'The requested resource does not exist');

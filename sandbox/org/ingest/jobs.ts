@@ -88,6 +88,23 @@ export class Jobs {
     job.modifiedAt = this.#settings.now();
     const inProgress = this.all().filter((each) => each.state === 'InProgress').length;
     this.#mostInProgress = Math.max(this.#mostInProgress, inProgress);
+    if (FINAL_STATES.has(state)) {
+      this.#prune();
+    }
+  }
+
+  /** Keeps the disk from filling over many loads: the oldest finished jobs go first, never the last one. */
+  #prune(): void {
+    const finished = this.all().filter((job) => FINAL_STATES.has(job.state) && job.upload !== undefined);
+    let bytes = finished.reduce((sum, job) => sum + (job.upload?.bytes ?? 0), 0);
+    for (const job of finished.slice(0, -1)) {
+      if (bytes <= this.#settings.keepUploadBytes) {
+        return;
+      }
+      bytes -= job.upload?.bytes ?? 0;
+      job.isGone = true;
+      void this.delete(job);
+    }
   }
 
   /** Records that jobs have processed since the start, failed ones and deleted jobs included. */

@@ -458,3 +458,20 @@ describe("the sandbox org's switches for open questions", () => {
     });
   });
 });
+
+describe("the sandbox org's disk", () => {
+  const sandbox = orgFor({ keepUploadBytes: 100 });
+  it('keeps the uploads of so many bytes: the oldest finished jobs go', async () => {
+    const job = { object: 'Load_Test__c', operation: 'insert' };
+    const ids: string[] = [];
+    for (let n = 0; n < 4; n++) {
+      ids.push((await sandbox.client.load(job, `Key__c\n${'x'.repeat(40)}\n`)).id);
+    }
+    const statuses = await Promise.all(ids.map((id) => sandbox.client.call('GET', `/jobs/ingest/${id}`)));
+    assert.deepEqual(
+      statuses.map((answer) => answer.status),
+      [404, 404, 200, 200],
+    );
+    assert.equal(sandbox.org.audit.recordsProcessed, 4);
+  });
+});
