@@ -93,7 +93,7 @@ async function sendFiles(
   count: (rows: number) => void,
 ): Promise<void> {
   const output = new OutputSequence({ outer: message.parts });
-  const scratch = new Scratch();
+  const scratch = await Scratch.open();
   try {
     let files = 0;
     const nextPath = () => {
@@ -116,7 +116,7 @@ async function sendFiles(
       count(file.records);
     }
   } finally {
-    scratch.close();
+    await scratch.close();
   }
 }
 

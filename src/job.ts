@@ -35,6 +35,7 @@ export interface Job {
   object: string;
   operation: Operation;
   externalIdField: string | null;
+  assignmentRuleId: string | null;
   columns: string[];
   columnDelimiter: ColumnDelimiter;
   lineEnding: LineEnding;

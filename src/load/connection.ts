@@ -4,7 +4,9 @@ import { LoadError } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Logger } from '../log.ts';
 import type { Receipt } from '../receipt.ts';
+import { DescribeApi } from '../salesforce/describe.ts';
 import { IngestApi } from '../salesforce/ingest.ts';
+import { RecordsApi } from '../salesforce/records.ts';
 import type { SalesforceSession } from '../salesforce/session.ts';
 import { CallMeters } from './call-meters.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
@@ -40,6 +42,8 @@ export interface RunningLoad {
 export class SalesforceConnection {
   readonly session: SalesforceSession;
   readonly ingest: IngestApi;
+  readonly records: RecordsApi;
+  readonly describe: DescribeApi;
   readonly ledger: JobLedger;
   readonly clock: Clock;
   readonly log: Logger;
@@ -49,7 +53,7 @@ export class SalesforceConnection {
   readonly events: JobEvents = createJobEvents();
   readonly watcher: JobWatcher;
   readonly #loads = new Set<RunningLoad>();
-  #scratch: Scratch | undefined;
+  #scratch: Promise<Scratch> | undefined;
 
   constructor(options: ConnectionOptions) {
     this.session = options.session;
@@ -58,6 +62,8 @@ export class SalesforceConnection {
     this.log = options.log;
     this.retentionDays = options.retentionDays;
     this.ingest = new IngestApi(this.session);
+    this.records = new RecordsApi(this.session);
+    this.describe = new DescribeApi(this.session);
     this.watcher = new JobWatcher({
       look: (job, signal) => this.look(job, signal),
       clock: this.clock,
@@ -66,8 +72,8 @@ export class SalesforceConnection {
   }
 
   /** Where this connection's jobs and results wait on disk. */
-  get scratch(): Scratch {
-    this.#scratch ??= new Scratch({ log: this.log });
+  scratch(): Promise<Scratch> {
+    this.#scratch ??= Scratch.open({ log: this.log });
     return this.#scratch;
   }
 
@@ -93,7 +99,7 @@ export class SalesforceConnection {
   /** Salesforce's connections are cut; the ledger's are its database's own. */
   async close(): Promise<void> {
     await this.session.close();
-    this.#scratch?.close();
+    await (await this.#scratch?.catch(() => undefined))?.close();
     if (this.ledger.durable) await this.ledger.close();
   }
 
@@ -133,8 +139,9 @@ export class SalesforceConnection {
     this.events.emit('parked', jobId, reason, again);
   }
 
-  downloadResults(job: Job, signal: AbortSignal): Promise<JobResults> {
-    const { ingest, clock, scratch } = this;
+  async downloadResults(job: Job, signal: AbortSignal): Promise<JobResults> {
+    const { ingest, clock } = this;
+    const scratch = await this.scratch();
     return JobResults.download(job, { ingest, clock, scratch, signal, meter: this.meters.of(job.id) });
   }
 

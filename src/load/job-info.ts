@@ -23,6 +23,7 @@ export function jobFromInfo(info: JobInfo, known: OwnSide | Job = UNKNOWN): Job 
     object: info.object ?? before?.object ?? '',
     operation: oneOf(OPERATIONS, info.operation) ?? before?.operation ?? 'insert',
     externalIdField: info.externalIdFieldName ?? before?.externalIdField ?? null,
+    assignmentRuleId: info.assignmentRuleId ?? before?.assignmentRuleId ?? null,
     columns: known.columns,
     columnDelimiter: oneOf(DELIMITER_NAMES, info.columnDelimiter) ?? before?.columnDelimiter ?? 'COMMA',
     lineEnding: oneOf(LINE_ENDING_NAMES, info.lineEnding) ?? before?.lineEnding ?? 'LF',

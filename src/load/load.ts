@@ -343,11 +343,11 @@ export class Load implements RunningLoad {
     this.#background(run.breakOff(hold.signal.reason));
   }
 
-  #openWriter(spec: JobSpec, onFile: (file: JobFile) => void): JobFileWriter {
+  async #openWriter(spec: JobSpec, onFile: (file: JobFile) => void): Promise<JobFileWriter> {
     const { connection, mapping, nulls, maxRecordsPerJob, maxBytesPerJob, maxFiles, mode } = this.#options;
     const limit = maxRecordsPerJob === 0 ? Number.POSITIVE_INFINITY : maxRecordsPerJob;
     return new JobFileWriter({
-      scratch: connection.scratch,
+      scratch: await connection.scratch(),
       spec,
       mapping,
       nulls,

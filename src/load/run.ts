@@ -15,7 +15,7 @@ export interface RunOptions {
   hold: LoadHold;
   record: LedgerRun;
   /** A writer of scratch files for jobs of one kind; it hands each finished file to `onFile`. */
-  openWriter: (spec: JobSpec, onFile: (file: JobFile) => void) => JobFileWriter;
+  openWriter: (spec: JobSpec, onFile: (file: JobFile) => void) => Promise<JobFileWriter>;
   openUploader: (run: Run) => Uploader;
   /** A job is closed, or as good as closed: its message goes out. */
   onJob: (job: Job) => void;
@@ -197,7 +197,7 @@ export class Run {
     this.#spec ??= spec;
     if (this.#writer && sameSpec(this.#writer.spec, spec)) return this.#writer.files;
     await this.#guard(this.#writer?.files.finish(this.#stop.signal) ?? Promise.resolve());
-    const files = this.#options.openWriter(spec, (file) => this.#enqueue(file, spec));
+    const files = await this.#guard(this.#options.openWriter(spec, (file) => this.#enqueue(file, spec)));
     this.#writer = { spec, files };
     return files;
   }

@@ -85,13 +85,10 @@ export class Uploader {
   ): Promise<Job> {
     const info = await this.#options.ingest.create(spec, { meter, signal });
     this.#options.meters.adopt(info.id, meter);
-    return jobFromInfo(info, {
-      runId: this.#options.runId,
-      index,
-      columns: file.columns,
-      records: file.records,
-      bytes: file.bytes,
-    });
+    const { columns, records, bytes } = file;
+    const job = jobFromInfo(info, { runId: this.#options.runId, index, columns, records, bytes });
+    // Of an insert Salesforce keeps no external id; here it serves the look-up of doubtful retries.
+    return { ...job, externalIdField: spec.externalIdField };
   }
 
   async #record(job: Job, claimIds: string[]): Promise<void> {
