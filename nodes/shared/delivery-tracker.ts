@@ -19,10 +19,10 @@ export interface Tracked extends BatchOwner {
 const trackers = new WeakMap<object, DeliveryTracker>();
 
 /** The one tracker of a runtime. */
-export function trackerOf(RED: Red, clock: Clock): DeliveryTracker {
+export function trackerOf(RED: Red): DeliveryTracker {
   const known = trackers.get(RED.hooks);
   if (known !== undefined) return known;
-  const tracker = new DeliveryTracker(RED, clock);
+  const tracker = new DeliveryTracker(RED);
   trackers.set(RED.hooks, tracker);
   return tracker;
 }
@@ -33,21 +33,21 @@ export function trackerOf(RED: Red, clock: Clock): DeliveryTracker {
  */
 export class DeliveryTracker implements MessageObserver {
   readonly #RED: Red;
-  readonly #silent: SilentNodes;
   readonly #sequences = new Map<string, Tracked>();
   /** Nodes pass the same object on, so it may be on its way to one node and in the hands of another. */
   #byMessage = new WeakMap<Message, Delivery[]>();
   /** What nodes have in hand, oldest first. */
   readonly #inHand = new Map<string, Set<Delivery>>();
+  #silent: SilentNodes | undefined;
   #stopObserving: (() => void) | undefined;
 
-  constructor(RED: Red, clock: Clock) {
+  constructor(RED: Red) {
     this.#RED = RED;
-    this.#silent = new SilentNodes(clock, (delivery) => this.#finish(delivery));
   }
 
-  open(sequence: Tracked): void {
+  open(sequence: Tracked, clock: Clock): void {
     this.#sequences.set(sequence.id, sequence);
+    this.#silent ??= new SilentNodes(clock, (delivery) => this.#finish(delivery));
     this.#stopObserving ??= observeMessages(this.#RED, this);
   }
 
@@ -61,14 +61,15 @@ export class DeliveryTracker implements MessageObserver {
     if (this.#sequences.size > 0) return;
     this.#stopObserving?.();
     this.#stopObserving = undefined;
-    this.#silent.stop();
+    this.#silent?.stop();
+    this.#silent = undefined;
     this.#inHand.clear();
     this.#byMessage = new WeakMap();
   }
 
   sent({ msg, source, destination }: SendEvent): void {
     this.#track(msg, destination.node);
-    this.#silent.forwarded(source.node, msg);
+    this.#silent?.forwarded(source.node, msg);
   }
 
   /** Link call, Catch, Complete and Status hand messages over without sending them. */
@@ -76,7 +77,7 @@ export class DeliveryTracker implements MessageObserver {
     const delivery = this.#find(msg, node, false) ?? this.#track(msg, node);
     if (delivery === undefined) return;
     this.#arrive(delivery);
-    if (neverCallsDone(node)) this.#silent.hold(delivery);
+    if (neverCallsDone(node)) this.#silent?.hold(delivery);
     if (node.type === 'catch') reportCaught(delivery);
   }
 
@@ -143,7 +144,7 @@ export class DeliveryTracker implements MessageObserver {
 
   #forget(delivery: Delivery): void {
     const { message, node } = delivery;
-    this.#silent.forget(delivery);
+    this.#silent?.forget(delivery);
     const left = this.#byMessage.get(message)?.filter((one) => one !== delivery) ?? [];
     if (left.length > 0) this.#byMessage.set(message, left);
     else this.#byMessage.delete(message);

@@ -81,12 +81,12 @@ export class TrackedSequence {
     this.openedAt = options.openedAt ?? this.#clock.now();
     this.#movedAt = this.#clock.now();
     this.#outer = options.message && sequenceMark(options.message);
-    this.#tracker = trackerOf(RED, this.#clock);
+    this.#tracker = trackerOf(RED);
     this.#tracked = this.#asTracked();
     const mostGathered = RED.settings.nodeMessageBufferMaxLength ?? 0;
     this.#window = new SequenceWindow(options.maxInFlight, mostGathered, this.#tracked);
     registerSequence(this.id);
-    this.#tracker.open(this.#tracked);
+    this.#tracker.open(this.#tracked, this.#clock);
     this.#followSignal(options.signal);
     if (options.stuckAfter > 0) void this.#watch(options.stuckAfter * 1000);
   }
