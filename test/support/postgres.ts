@@ -1,4 +1,5 @@
 import { type EmbeddedPostgres, startPostgres } from '../../sandbox/postgres/embedded-postgres.ts';
+import type { DatabaseConfig } from '../../src/database/database-config.ts';
 
 let server: Promise<EmbeddedPostgres> | undefined;
 let databases = 0;
@@ -24,6 +25,14 @@ export async function testDatabase(): Promise<TestDatabase> {
   databases += 1;
   const database = `test_${databases}`;
   return { host, port, user, password, database, url: await createDatabase(database) };
+}
+
+/** As the product is told of it. */
+export function configOf(
+  { host, port, user, password, database }: Omit<TestDatabase, 'url'>,
+  change: Partial<DatabaseConfig> = {},
+): DatabaseConfig {
+  return { host, port, user, password, database, ssl: 'disable', poolSize: 4, ...change };
 }
 
 process.once('beforeExit', () => {

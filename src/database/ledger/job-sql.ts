@@ -45,9 +45,9 @@ export const SETTLE_JOB = `
 /** Repeated by the same person for the same reason it says the same again. */
 export const ABANDON_JOB = `
   UPDATE sf_sync_job
-  SET state = 'abandoned', abandoned_by = $2, reason = $3, receipt = $4, parked_reason = NULL, changed_at = clock_timestamp()
+  SET state = 'abandoned', abandoned_by = $2, reason = $3, receipt = $4::json, parked_reason = NULL, changed_at = clock_timestamp()
   WHERE job_id = $1 AND (state IN ('open', 'closing', 'closed')
-                         OR (state = 'abandoned' AND abandoned_by = $2 AND reason = $3 AND receipt::text = $4::text))
+                         OR (state = 'abandoned' AND abandoned_by = $2 AND reason = $3))
   RETURNING job_id`;
 
 export const FIND_JOB = `SELECT ${JOB} FROM sf_sync_job WHERE job_id = $1`;

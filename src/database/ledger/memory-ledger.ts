@@ -160,14 +160,15 @@ export class MemoryLedger implements JobLedger {
   }
 
   async abandonJob(jobId: string, by: string, reason: string, receipt: Receipt): Promise<boolean> {
-    const change = {
+    const { state, abandonedBy, reason: given } = this.#jobs.get(jobId) ?? {};
+    if (state === 'abandoned' && abandonedBy === by && given === reason) return true;
+    return this.#move(jobId, ['open', 'closing', 'closed'], {
       state: 'abandoned',
       abandonedBy: by,
       reason,
       receipt: asJson(receipt),
       parkedReason: null,
-    } as const;
-    return this.#move(jobId, ['open', 'closing', 'closed'], change);
+    });
   }
 
   async findJob(jobId: string): Promise<LedgerJob | undefined> {

@@ -15,7 +15,10 @@ const MAKE_ROW = 'INSERT INTO sf_sync_token (key) VALUES ($1) ON CONFLICT (key) 
 const LOCK_ROW = 'SELECT sealed FROM sf_sync_token WHERE key = $1 FOR UPDATE';
 const READ_ROW = 'SELECT sealed FROM sf_sync_token WHERE key = $1';
 const STORE = 'UPDATE sf_sync_token SET sealed = $2, changed_at = clock_timestamp() WHERE key = $1';
-const STORE_AFTER = `${STORE} AND sealed IS NOT DISTINCT FROM $3`;
+const STORE_AFTER = `
+  INSERT INTO sf_sync_token AS t (key, sealed) VALUES ($1, $2)
+  ON CONFLICT (key) DO UPDATE SET sealed = excluded.sealed, changed_at = clock_timestamp()
+  WHERE t.sealed IS NOT DISTINCT FROM $3`;
 
 interface TokenRow {
   sealed: Buffer | null;
