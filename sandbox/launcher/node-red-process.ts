@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { platform, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { SandboxProcess } from './child-process.ts';
+import { EditorComms } from './editor-comms.ts';
+import type { FlowNode } from './example-flow.ts';
+
+const REPOSITORY = resolve(import.meta.dirname, '../..');
+const PACKAGE = 'node-red-contrib-salesforce-bulk';
+const HOST = '127.0.0.1';
+/** Of Node-RED's log: what a person should see. */
+const WORTH_SHOWING = /\[(warn|error)\]/;
+
+/** Node-RED 5 in a process of its own, on a user directory that goes with it, with this package linked in. */
+export class NodeRedProcess {
+  readonly url: string;
+  readonly comms: EditorComms;
+  readonly #process: SandboxProcess;
+  readonly #removeUserDir: () => Promise<void>;
+  readonly #deployed = new Set<string>();
+
+  /** `port` 0 is any that is free. */
+  static async start({ port, env }: { port: number; env: Record<string, string> }): Promise<NodeRedProcess> {
+    const userDir = await mkdtemp(join(tmpdir(), 'sf-bulk-sandbox-'));
+    const removeUserDir = () => rm(userDir, { recursive: true, force: true, maxRetries: 3 });
+    let child: SandboxProcess | undefined;
+    try {
+      await prepare(userDir);
+      const program = createRequire(import.meta.url).resolve('node-red/red.js');
+      const args = [program, '--userDir', userDir, '--port', String(port)];
+      child = new SandboxProcess('Node-RED', args, { cwd: userDir, env });
+      const started = child.line(/Started flows|Stopped flows/);
+      const [, url = ''] = await child.line(/Server now running at (http:\S+)/);
+      await started;
+      return new NodeRedProcess(child, removeUserDir, url, await EditorComms.open(url));
+    } catch (error) {
+      await child?.stop();
+      await removeUserDir();
+      throw error;
+    }
+  }
+
+  private constructor(
+    child: SandboxProcess,
+    removeUserDir: () => Promise<void>,
+    url: string,
+    comms: EditorComms,
+  ) {
+    this.#process = child;
+    this.#removeUserDir = removeUserDir;
+    this.url = url;
+    this.comms = comms;
+    comms.on('deployed', (revision) => this.#deployed.add(revision));
+  }
+
+  /** Replaces all flows and resolves when the new ones run. */
+  async deploy(flows: FlowNode[]): Promise<void> {
+    const refused = new Promise<never>((_, reject) => {
+      this.comms.once('refused', (why) => reject(new Error(`Node-RED cannot run the example flow: ${why}`)));
+    });
+    refused.catch(() => {});
+    const headers = { 'node-red-api-version': 'v2', 'node-red-deployment-type': 'full' };
+    const answer = await this.#post('flows', headers, { flows });
+    const { rev } = (await answer.json()) as { rev: string };
+    await Promise.race([this.#running(rev), refused, this.failure()]);
+  }
+
+  async #running(revision: string): Promise<void> {
+    while (!this.#deployed.has(revision)) {
+      await new Promise((resolve) => this.comms.once('deployed', resolve));
+    }
+  }
+
+  /** Presses the button of an inject node. */
+  async inject(nodeId: string): Promise<void> {
+    await this.#post(`inject/${nodeId}`);
+  }
+
+  /** The most memory (RSS) that the process ever held, in bytes; undefined where /proc does not tell. */
+  async peakMemory(): Promise<number | undefined> {
+    const status = await readFile(`/proc/${this.#process.pid}/status`, 'utf8').catch(() => '');
+    const kilobytes = /VmHWM:\s+(\d+) kB/.exec(status)?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  }
+
+  /** Rejects when the process ends. */
+  failure(): Promise<never> {
+    return this.#process.failure();
+  }
+
+  /** Warnings and errors of its log, newest last. */
+  get complaints(): string[] {
+    return this.#process.lines.filter((line) => WORTH_SHOWING.test(line));
+  }
+
+  async stop(): Promise<void> {
+    this.comms.close();
+    await this.#process.stop();
+    await this.#removeUserDir();
+  }
+
+  async #post(path: string, headers: Record<string, string> = {}, body?: unknown): Promise<Response> {
+    const answer = await fetch(new URL(path, this.url), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok)
+      throw new Error(`Node-RED answered ${answer.status} to POST /${path}: ${await answer.text()}`);
+    return answer;
+  }
+}
+
+async function prepare(userDir: string): Promise<void> {
+  const modules = join(userDir, 'node_modules');
+  await mkdir(modules);
+  await symlink(REPOSITORY, join(modules, PACKAGE), platform() === 'win32' ? 'junction' : 'dir');
+  const settings = {
+    uiHost: HOST,
+    flowFile: 'flows.json',
+    credentialSecret: randomBytes(24).toString('base64url'),
+    telemetry: { enabled: false, updateNotification: false },
+    diagnostics: { enabled: false, ui: false },
+    editorTheme: { tours: false, projects: { enabled: false } },
+  };
+  // A Node-RED whose launcher is gone sees its standard input end, and ends too.
+  const text = `process.stdin.resume().once('end', () => process.exit());
+module.exports = ${JSON.stringify(settings, null, 2)};\n`;
+  await writeFile(join(userDir, 'settings.js'), text);
+}
+
+export async function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, HOST, () => probe.close(() => resolve(true)));
+  });
+}
