@@ -1,8 +1,8 @@
 import type { Audit } from '../audit.ts';
 import type { Settings } from '../options.ts';
 import type { Sessions } from '../sessions.ts';
+import type { Handler } from './exchange.ts';
 import { type Call, json, notFound, Refusal, type Reply, restError } from './reply.ts';
-import type { Handler } from './server.ts';
 
 /** Methods of one path, and what answers them. */
 export type Methods = Partial<

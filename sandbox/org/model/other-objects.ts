@@ -151,5 +151,6 @@ export const ORGANIZATION: ObjectModel = {
     bool('IsSandbox'),
     text('InstanceName', 20),
     text('NamespacePrefix', 15),
+    dateTime('TrialExpirationDate'),
   ],
 };

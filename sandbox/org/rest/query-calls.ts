@@ -42,6 +42,9 @@ export class QueryCalls {
     for (const name of [...soql.fields, ...soql.conditions.map((condition) => condition.field)]) {
       this.#path(object, name);
     }
+    if (call.query.get('columns') === 'true') {
+      return json(200, this.#columns(object, soql.fields));
+    }
     const serials = this.#select(object, soql);
     if (soql.isCount) {
       return json(200, { totalSize: serials.length, done: true, records: [] });
@@ -49,6 +52,24 @@ export class QueryCalls {
     this.#count++;
     const id = `01gak000000${String(this.#count).padStart(4, '0')}AAA`;
     return this.#page(call, id, { soql, object, serials }, 0);
+  }
+
+  /** `columns=true`: what the query would answer, as the Salesforce CLI asks before it prints a table. */
+  #columns(object: ObjectModel, fields: readonly string[]): Json {
+    const columnMetadata = fields.map((columnName) => ({
+      aggregate: false,
+      columnName,
+      custom: columnName.endsWith('__c'),
+      displayName: columnName,
+      joinColumns: [],
+    }));
+    return {
+      columnMetadata,
+      entityName: object.name,
+      groupBy: false,
+      idSelected: true,
+      keyPrefix: object.keyPrefix,
+    };
   }
 
   more(call: Call): Reply {

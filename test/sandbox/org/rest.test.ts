@@ -212,6 +212,7 @@ describe("the sandbox org's answers about itself", () => {
     assert.equal(versions.headers.get('sforce-limit-info'), null);
     assert.ok(((await versions.json()) as { version: string }[]).some(({ version }) => version === '66.0'));
     assert.ok('sobjects' in (await get<object>('/')));
+    assert.equal((await fetch(`${sandbox.org.url}//services/data`)).status, 200, 'a doubled slash is one');
     type Limits = Record<string, { Max: number; Remaining: number }>;
     await sandbox.client.load({ object: 'Contact', operation: 'insert' }, 'LastName\nA\n');
     const limits = await get<Limits>('/limits');
