@@ -264,7 +264,11 @@ export function jobLedgerSuite(opened: () => JobLedger): void {
         },
       );
       assert.deepEqual(await ledger.unsettledJobs(run.load), []);
-      assert.equal(await ledger.abandonJob(job.id, 'Ada', 'deleted in the org', aReceipt()), true, 'repeated');
+      assert.equal(
+        await ledger.abandonJob(job.id, 'Ada', 'deleted in the org', aReceipt()),
+        true,
+        'repeated',
+      );
       assert.equal(await ledger.abandonJob(job.id, 'Bob', 'so do I', aReceipt()), false);
       assert.equal(await ledger.abandonJob(aJob().id, 'Ada', 'unknown', aReceipt()), false);
       await run.held.release();
