@@ -1,0 +1,44 @@
+import { LoadError } from '../../../src/errors.ts';
+import { createClassifier, RULE_SETS, type RuleSet } from '../../../src/failures/classify.ts';
+import { builtInRules } from '../../../src/failures/rules/built-in.ts';
+import type { OwnRule } from '../../../src/failures/rules/own-rules.ts';
+import type { Red } from '../red.ts';
+import { bodyValue, queryText, registerEndpoint } from './endpoint.ts';
+
+const BOUNDS = { calls: 240, perMs: 60_000, atOnce: 4 };
+const MOST_RULES = 200;
+const LONGEST_TEXT = 10_000;
+
+/** Trying out rules needs nothing that is deployed: once, from the module of `sf-failure-classify`. */
+export function registerClassifyAdmin(RED: Red): void {
+  registerEndpoint(RED, {
+    method: 'get',
+    path: '/classify/rules',
+    permission: 'read',
+    bounds: BOUNDS,
+    answer: async ({ request }) => builtInRules(ruleSetOf(queryText(request, 'ruleSet'))),
+  });
+  registerEndpoint(RED, {
+    method: 'post',
+    path: '/classify/try',
+    permission: 'read',
+    bounds: BOUNDS,
+    answer: async ({ request }) => {
+      const ruleSet = ruleSetOf(bodyValue(request, 'ruleSet'));
+      const classifier = createClassifier({ ruleSet, rules: rulesOf(bodyValue(request, 'rules')) });
+      return classifier.explain(String(bodyValue(request, 'text') ?? '').slice(0, LONGEST_TEXT));
+    },
+  });
+}
+
+function ruleSetOf(value: unknown): RuleSet {
+  const known = RULE_SETS.find((ruleSet) => ruleSet === value);
+  if (known !== undefined) return known;
+  throw new LoadError('CONFIG_INVALID', `The rule set must be one of ${RULE_SETS.join(', ')}.`);
+}
+
+/** The classifier itself refuses what is wrong inside a rule. */
+function rulesOf(value: unknown): OwnRule[] {
+  const rules = Array.isArray(value) ? value.slice(0, MOST_RULES) : [];
+  return rules.filter((rule): rule is OwnRule => typeof rule === 'object' && rule !== null);
+}

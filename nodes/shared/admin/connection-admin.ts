@@ -1,0 +1,78 @@
+import { DescribeApi, type FieldDescription, type ObjectSummary } from '../../../src/salesforce/describe.ts';
+import { testConnection } from '../../../src/salesforce/limits.ts';
+import type { SalesforceSession } from '../../../src/salesforce/session.ts';
+import type { SfConnectionNode } from '../../sf-connection.ts';
+import type { Red } from '../red.ts';
+import { deployedNode, queryText, registerEndpoint } from './endpoint.ts';
+
+/** An outage is for the load to wait out; a person at a form wants to know at once. */
+const OUTAGE_MS = 2_000;
+
+const descriptions = new WeakMap<SalesforceSession, DescribeApi>();
+
+/** What the forms ask about an org: once, from the module of `sf-connection`. */
+export function registerConnectionAdmin(RED: Red): void {
+  const sessionOf = (id: string) =>
+    deployedNode<SfConnectionNode>(RED, id, 'sf-connection').connection.session;
+  registerEndpoint(RED, {
+    method: 'get',
+    path: '/connection/:id/test',
+    permission: 'write',
+    bounds: { calls: 12, perMs: 60_000, atOnce: 2 },
+    answer: async ({ id, signal }) => {
+      const session = sessionOf(id);
+      const report = await testConnection(session, { signal, outageMs: OUTAGE_MS });
+      return { ...report, apiVersion: session.apiVersion };
+    },
+  });
+  registerEndpoint(RED, {
+    method: 'get',
+    path: '/connection/:id/objects',
+    permission: 'read',
+    bounds: { calls: 60, perMs: 60_000, atOnce: 4 },
+    answer: async ({ id, request, signal }) => {
+      const api = describeApi(sessionOf(id), queryText(request, 'fresh') === 'true');
+      return (await api.describeGlobal({ signal, outageMs: OUTAGE_MS })).map(objectForForm);
+    },
+  });
+  registerEndpoint(RED, {
+    method: 'get',
+    path: '/connection/:id/fields',
+    permission: 'read',
+    bounds: { calls: 120, perMs: 60_000, atOnce: 4 },
+    answer: async ({ id, request, signal }) => {
+      const api = describeApi(sessionOf(id), queryText(request, 'fresh') === 'true');
+      const { fields } = await api.describe(queryText(request, 'object'), { signal, outageMs: OUTAGE_MS });
+      return fields.map(fieldForForm);
+    },
+  });
+}
+
+function describeApi(session: SalesforceSession, fresh: boolean): DescribeApi {
+  const api = descriptions.get(session) ?? new DescribeApi(session);
+  descriptions.set(session, api);
+  if (fresh) api.clear();
+  return api;
+}
+
+function objectForForm({ name, label, custom, createable, updateable, deletable }: ObjectSummary) {
+  return { name, label, custom, createable, updateable, deletable };
+}
+
+/** The values of a picklist are not asked for by any form, and can be thousands. */
+function fieldForForm(field: FieldDescription) {
+  return {
+    name: field.name,
+    label: field.label,
+    type: field.type,
+    length: field.length,
+    createable: field.createable,
+    updateable: field.updateable,
+    // Without a value the insert of a record fails.
+    required: field.createable && !field.nillable && !field.defaultedOnCreate && field.type !== 'boolean',
+    externalId: field.externalId || field.idLookup,
+    referenceTo: field.referenceTo,
+    relationshipName: field.relationshipName,
+    help: field.inlineHelpText,
+  };
+}

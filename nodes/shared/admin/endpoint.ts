@@ -1,0 +1,104 @@
+import { type Clock, systemClock } from '../../../src/clock.ts';
+import { LoadError, reasonOf } from '../../../src/errors.ts';
+import type { Node, Red, Request, RequestHandler, Response } from '../red.ts';
+import { type Bounds, RateLimit } from './rate-limit.ts';
+
+/**
+ * What the editor's forms ask of the runtime. Every answer is about what is deployed: an endpoint takes the id of a node,
+ * never an address or a secret, so that a browser cannot make this server connect to where it likes.
+ */
+export interface Endpoint {
+  method: 'get' | 'post';
+  /** Below `/sf-bulk`; `:id` is the node that is asked. */
+  path: string;
+  /** `read` for what is there; `write` for what runs something: a login, a query of the person's own. */
+  permission: 'read' | 'write';
+  bounds: Bounds;
+  answer(question: Question): Promise<unknown>;
+}
+
+export interface Question {
+  id: string;
+  request: Request;
+  /** Aborted when a person would no longer wait. */
+  signal: AbortSignal;
+}
+
+/** Codes that only these endpoints have; the forms have a text for each in every language. */
+type AdminCode = 'NOT_DEPLOYED' | 'TOO_MANY_REQUESTS' | 'TIMEOUT' | 'INTERNAL';
+
+export class AdminError extends Error {
+  readonly code: AdminCode;
+  readonly status: number;
+
+  constructor(code: AdminCode, status: number, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'AdminError';
+    this.code = code;
+    this.status = status;
+  }
+}
+
+const PATIENCE_MS = 15_000;
+
+export function registerEndpoint(RED: Red, endpoint: Endpoint, clock: Clock = systemClock): void {
+  const limit = new RateLimit(endpoint.bounds, clock);
+  const allowed = RED.auth.needsPermission(`sf-bulk.${endpoint.permission}`);
+  const handler: RequestHandler = (request, response) => {
+    void answer(endpoint, limit, request).then(
+      (body) => response.json(body),
+      (error: unknown) => sendError(response, error),
+    );
+  };
+  RED.httpAdmin[endpoint.method](`/sf-bulk${endpoint.path}`, allowed, handler);
+}
+
+async function answer(endpoint: Endpoint, limit: RateLimit, request: Request): Promise<unknown> {
+  const id = request.params.id ?? '';
+  const end = limit.begin(id);
+  if (end === undefined)
+    throw new AdminError('TOO_MANY_REQUESTS', 429, 'Too many requests. Try again in a minute.');
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    return await endpoint.answer({ id, request, signal });
+  } catch (error) {
+    throw signal.aborted ? tooSlow(error) : error;
+  } finally {
+    end();
+  }
+}
+
+function tooSlow(cause: unknown): AdminError {
+  return new AdminError('TIMEOUT', 504, `No answer within ${PATIENCE_MS / 1000} seconds.`, { cause });
+}
+
+function sendError(response: Response, error: unknown): void {
+  if (error instanceof AdminError) {
+    response.status(error.status).json({ code: error.code, message: error.message });
+  } else if (error instanceof LoadError) {
+    response
+      .status(error.code === 'CONFIG_INVALID' ? 400 : 502)
+      .json({ code: error.code, message: error.message });
+  } else {
+    response.status(500).json({ code: 'INTERNAL', message: reasonOf(error) });
+  }
+}
+
+/** The running node of that id and type. Its own getters throw CONFIG_INVALID where its properties are wrong. */
+export function deployedNode<N extends Node>(RED: Red, id: string, type: string): N {
+  const node = RED.nodes.getNode(id);
+  if (node?.type !== type)
+    throw new AdminError('NOT_DEPLOYED', 404, 'Deploy first: this node does not run yet.');
+  return node as N;
+}
+
+export function queryText(request: Request, name: string): string {
+  const value = request.query[name];
+  return typeof value === 'string' ? value : '';
+}
+
+/** A property of the JSON body; undefined when the body is none. */
+export function bodyValue(request: Request, name: string): unknown {
+  const { body } = request;
+  return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined;
+}
