@@ -95,7 +95,7 @@ export class ApiCaller {
   }
 
   async #run<T>(request: ApiRequest, options: CallOptions, read: ReadAnswer<T>): Promise<T> {
-    const patience = this.#patience(options);
+    const patience = this.patience(options);
     for (let renewals = 0; ; ) {
       const token = await this.#parts.token.current(options.signal);
       const attempt = await this.#attempt(request, token, options, read);
@@ -112,7 +112,7 @@ export class ApiCaller {
     }
   }
 
-  #patience(options: CallOptions): Patience {
+  patience(options: CallOptions): Patience {
     const { clock, random, limitWaitMs } = this.#parts;
     const outage = options.outageMs ?? this.#parts.outageMs;
     return new Patience({ clock, random, limitMs: { outage, concurrent: outage, daily: limitWaitMs } });
@@ -218,7 +218,7 @@ export class ApiCaller {
     if (now - this.#announcedAt < ANNOUNCE_EVERY_MS) return;
     this.#announcedAt = now;
     const what = kind === 'outage' ? 'Salesforce is away' : 'Salesforce takes no more calls for now';
-    this.#parts.log.warn(`${what} (${request.what}: ${whyOf(attempt)}); trying again`);
+    this.#parts.log.warn(`${what} (${request.what}: ${whyOf(request, attempt)}); trying again`);
   }
 }
 

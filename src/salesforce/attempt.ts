@@ -73,8 +73,15 @@ export function failedAttempt(
   return { ...attempt, outcome: outcomeOfFailure(error) };
 }
 
-export function whyOf(attempt: Attempt<unknown>): string {
+/** What Salesforce said, fit for a message. */
+export function saidIn(request: ApiRequest, errors: readonly ApiError[]): string {
+  return request.isAboutRecords
+    ? errors.map(({ errorCode }) => errorCode).join(', ')
+    : describeErrors(errors);
+}
+
+export function whyOf(request: ApiRequest, attempt: Attempt<unknown>): string {
   if (attempt.outcome === 'page') return `HTTP ${attempt.status ?? 200}, a page instead of data`;
   if (attempt.status === undefined || attempt.cause !== undefined) return reasonOf(attempt.cause);
-  return `HTTP ${attempt.status}, ${describeErrors(attempt.errors)}`;
+  return `HTTP ${attempt.status}, ${saidIn(request, attempt.errors)}`;
 }

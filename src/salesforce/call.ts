@@ -46,6 +46,8 @@ export interface ApiRequest {
   alsoAccepted?: readonly number[];
   /** Told when an attempt at a `safe` call may have done something although it is repeated. */
   onDoubt?: () => void;
+  /** Salesforce's texts may quote values of records: messages then give the codes alone. */
+  isAboutRecords?: boolean;
   /** No trigger or flow runs for it, so that its answer is not waited for as long as that of other doubtful calls. */
   isQuick?: boolean;
 }

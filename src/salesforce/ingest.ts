@@ -68,14 +68,14 @@ export class IngestApi {
    * (design §7.4), else the close is asked for again. The returned state is Salesforce's own, so it may also be final.
    */
   async close(jobId: string, options: CallOptions = {}): Promise<JobInfo> {
-    for (let tries = 0; ; tries += 1) {
+    const patience = this.#session.patience(options);
+    for (;;) {
       try {
         return await this.#setState(jobId, 'UploadComplete', 'doubtful', options);
       } catch (error) {
         const job = await this.#afterUnclearChange(jobId, error, options);
         if (job.state !== 'Open') return job;
-        if (isRefusal(error) || tries >= MOST_CLOSES) throw error;
-        await this.#session.clock.sleep(closeWaitMs(tries), options.signal);
+        if (isRefusal(error) || !(await patience.again('outage', options))) throw error;
       }
     }
   }
@@ -171,12 +171,6 @@ export class IngestApi {
       throw goneOr(jobId, error);
     }
   }
-}
-
-const MOST_CLOSES = 10;
-
-function closeWaitMs(tries: number): number {
-  return Math.min(30_000, 1_000 * 2 ** tries);
 }
 
 function jobPath(jobId: string): string {

@@ -56,6 +56,10 @@ export async function logIn(credentials: Grant, options: LoginOptions): Promise<
   return loginFrom(await requestToken(credentials, options));
 }
 
+/**
+ * With rotation on, the old token dies with the refresh: when the answer of a refresh is lost the new one is lost with it, and
+ * the next refresh is refused. Nobody but a person can mend that; the advice says how.
+ */
 async function logInWithRotation(
   credentials: Extract<Grant, { flow: 'refresh-token' }>,
   store: RefreshTokenStore,

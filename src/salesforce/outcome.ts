@@ -11,13 +11,18 @@ export class SalesforceRefusal extends LoadError {
 
   constructor(
     what: string,
-    answer: { status: number; errors: readonly ApiError[]; answeredAt?: Date | undefined; advice?: string },
+    answer: {
+      status: number;
+      errors: readonly ApiError[];
+      answeredAt?: Date | undefined;
+      /** The errors as the message shows them; default in full. */
+      said?: string;
+      advice?: string | undefined;
+    },
   ) {
+    const said = answer.said ?? describeErrors(answer.errors);
     const advice = answer.advice ? `. ${answer.advice}` : '';
-    super(
-      'SF_REQUEST_FAILED',
-      `${what} was refused by Salesforce (HTTP ${answer.status}): ${describeErrors(answer.errors)}${advice}`,
-    );
+    super('SF_REQUEST_FAILED', `${what} was refused by Salesforce (HTTP ${answer.status}): ${said}${advice}`);
     this.name = 'SalesforceRefusal';
     this.status = answer.status;
     this.errors = answer.errors;

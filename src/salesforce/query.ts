@@ -3,7 +3,7 @@ import type { ApiCalls, CallOptions } from './call.ts';
 
 export type QueriedRecord = Record<string, unknown>;
 
-/** Runs a query and follows its pages. `what` names it in messages, so that no value of a record gets there. */
+/** Runs a query and follows its pages. `what` names it in messages: a query holds values of records. */
 export async function query(
   session: ApiCalls,
   what: string,
@@ -13,7 +13,10 @@ export async function query(
   const records: QueriedRecord[] = [];
   let path: string | undefined = `/query?q=${encodeURIComponent(soql)}`;
   while (path !== undefined) {
-    const answer = await session.call({ what, method: 'GET', path, kind: 'safe' }, options);
+    const answer = await session.call(
+      { what, method: 'GET', path, kind: 'safe', isAboutRecords: true },
+      options,
+    );
     const page = pageOf(what, answer.body);
     records.push(...page.records);
     path = page.next;

@@ -128,7 +128,7 @@ export class RecordsApi {
       options.externalIdField,
     );
     const answer = await this.#session.call(
-      { ...request, what, kind: 'doubtful', headers: saveHeaders(options) },
+      { ...request, what, kind: 'doubtful', isAboutRecords: true, headers: saveHeaders(options) },
       options,
     );
     const items = Array.isArray(answer.body) ? answer.body : [];
@@ -173,7 +173,7 @@ export class RecordsApi {
   ): Promise<RecordAnswer> {
     try {
       const answer = await this.#session.call(
-        { ...request, kind: 'doubtful', headers: saveHeaders(options) },
+        { ...request, kind: 'doubtful', isAboutRecords: true, headers: saveHeaders(options) },
         options,
       );
       return savedAnswer(request.what, answer, known);

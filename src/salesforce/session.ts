@@ -76,6 +76,7 @@ export class SalesforceSession implements ApiCalls {
     this.#transport = new HttpTransport({ tls: options.tls, timeouts: options.timeouts });
     this.#budget = new ApiBudget(this.#clock, options.apiBudgetPercent ?? 100);
     this.#orgClock = new OrgClock(this.#clock);
+    warnOfPlainHttp(options.credentials, this.#log);
     this.#token = new AccessToken(() => this.#obtain());
     this.#caller = new ApiCaller({
       transport: this.#transport,
@@ -140,6 +141,11 @@ export class SalesforceSession implements ApiCalls {
       throw error;
     });
     return this.#identity;
+  }
+
+  /** For a sequence of calls that goes on trying as a whole. */
+  patience(options: CallOptions = {}): Patience {
+    return this.#caller.patience(options);
   }
 
   async call(request: ApiRequest, options: CallOptions = {}): Promise<ApiAnswer> {
@@ -236,6 +242,16 @@ export class SalesforceSession implements ApiCalls {
     return { value, instanceUrl, id: undefined, accepted: false };
   }
 }
+
+function warnOfPlainHttp(credentials: Credentials, log: Logger): void {
+  const url = new URL(credentials.flow === 'access-token' ? credentials.instanceUrl : credentials.loginUrl);
+  if (url.protocol === 'https:' || LOOPBACK.test(url.hostname)) return;
+  log.warn(
+    `the connection to ${url.host} is not encrypted: whoever listens sees the credentials and the records`,
+  );
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/;
 
 function isUntrusted(error: LoginUnavailable): boolean {
   return outcomeOfFailure({ sent: false, cause: error.cause }) === 'untrusted';

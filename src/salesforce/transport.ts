@@ -39,6 +39,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
  */
 const MOST_CONNECTIONS = 24;
 
+const USER_AGENT = 'node-red-contrib-salesforce-bulk';
+
 export interface HttpRequest {
   method: HttpMethod;
   /** `https://host:port` */
@@ -85,7 +87,7 @@ export class HttpTransport {
           body: bodyOf(request.body, silence) ?? null,
           headersTimeout: request.answerMs,
           bodyTimeout: this.timeouts.silenceMs,
-          signal: anySignal(request.signal, silence.signal),
+          signal: stopSignal(request, silence),
         });
       return new UndiciAnswer(answer);
     } catch (error) {
@@ -121,7 +123,11 @@ function definedOnly(tls: TlsOptions): Record<string, string | Buffer | boolean>
 }
 
 function headersOf(request: HttpRequest): Record<string, string> {
-  const headers: Record<string, string> = { 'accept-encoding': 'gzip', ...request.headers };
+  const headers: Record<string, string> = {
+    'accept-encoding': 'gzip',
+    'user-agent': USER_AGENT,
+    ...request.headers,
+  };
   if (typeof request.body === 'object') headers['content-length'] = String(request.body.bytes);
   return headers;
 }
@@ -132,8 +138,9 @@ function bodyOf(body: HttpRequest['body'], silence: SilenceWatch) {
   return fileChunks(body, silence) as unknown as Readable;
 }
 
-function anySignal(...signals: (AbortSignal | undefined)[]): AbortSignal {
-  return AbortSignal.any(signals.filter((signal) => signal !== undefined));
+function stopSignal(request: HttpRequest, silence: SilenceWatch): AbortSignal | null {
+  if (typeof request.body !== 'object') return request.signal ?? null;
+  return request.signal ? AbortSignal.any([request.signal, silence.signal]) : silence.signal;
 }
 
 /** undici calls `onRequestStart` right before the first byte is written to a connected socket. */

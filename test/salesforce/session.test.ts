@@ -626,6 +626,48 @@ describe('the session', () => {
     await assert.rejects(shared.call(LIMITS, { signal: stop.signal }), /flow stopped/);
   });
 
+  it('shows what Salesforce said, but no values of records', async () => {
+    const said = { errorCode: 'JSON_PARSER_ERROR', message: "Cannot read 'Secretname'", fields: [] };
+    const made = await server(() => ({ status: 400, body: [said] }));
+    const shared = session(clientOf(made));
+    await assert.rejects(shared.call(LIMITS), /JSON_PARSER_ERROR: Cannot read/);
+    await assert.rejects(
+      shared.call({ ...INSERT, isAboutRecords: true }),
+      (error) =>
+        isRefusal(error) &&
+        /JSON_PARSER_ERROR/.test(error.message) &&
+        !/Secretname/.test(error.message) &&
+        error.errors[0]?.message === said.message,
+    );
+  });
+
+  it('says what to do about a refusal that is known', async () => {
+    const made = await server(() => ({
+      status: 400,
+      body: [{ errorCode: 'FEATURENOTENABLED', message: 'hardDelete is not enabled' }],
+    }));
+    await assert.rejects(
+      session(clientOf(made)).call(LIMITS),
+      /not enabled\. hardDelete needs the permission/,
+    );
+  });
+
+  it('warns of a connection that is not encrypted, unless it stays on this machine', () => {
+    const lines: string[] = [];
+    const log = { info: () => {}, warn: (text: string) => lines.push(text), error: () => {} };
+    for (const url of [
+      'http://127.0.0.1:1',
+      'http://localhost',
+      'http://[::1]',
+      'https://acme.my.salesforce.com',
+    ]) {
+      session(clientOf({ url }), { log });
+    }
+    assert.deepEqual(lines, []);
+    session(clientOf({ url: 'http://org.example' }), { log });
+    assert.match(lines[0] ?? '', /org\.example is not encrypted/);
+  });
+
   it('breaks off what is under way when it is closed', async () => {
     const clock = new FakeClock();
     const made = await server(() => ({ status: 503, body: '' }));
