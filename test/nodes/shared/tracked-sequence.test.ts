@@ -13,7 +13,7 @@ import {
 } from '../../../nodes/shared/tracked-sequence.ts';
 import type { LoadError } from '../../../src/errors.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { nodeHelper } from '../../support/node-helper.ts';
+import { type NodeModule, nodeHelper } from '../../support/node-helper.ts';
 
 type Act = (message: Message, send: (message: Message) => void, done: (error?: unknown) => void) => void;
 
@@ -46,7 +46,11 @@ describe('a tracked sequence', () => {
   });
 
   /** source → a → b. Where `act` is missing the node is a core one of the flow. */
-  async function flow(nodes: object[], act: Act = (_message, _send, done) => done()): Promise<void> {
+  async function flow(
+    nodes: object[],
+    act: Act = (_message, _send, done) => done(),
+    more: NodeModule[] = [],
+  ): Promise<void> {
     const acting = nodeHelper.type('acting', (_RED, node) => {
       node.on('input', (message, send, done) => act(message, send, done));
     });
@@ -62,7 +66,7 @@ describe('a tracked sequence', () => {
     const core = ['function/10-switch', 'sequence/17-split', 'sequence/18-sort'].map(nodeHelper.core);
     const on = { z: 'tab', x: 0, y: 0 };
     await nodeHelper.load(
-      [source, acting, ours, ...core],
+      [source, acting, ours, ...core, ...more],
       [
         { id: 'tab', type: 'tab' },
         { id: 's', type: 'source', ...on, wires: [['a']] },
@@ -258,6 +262,32 @@ describe('a tracked sequence', () => {
       assert.equal(clock.sleeping, 0);
     });
 
+    it('takes it for a sign of life when they forward', async () => {
+      const queue: Message[] = [];
+      const slow = nodeHelper.type('slow', (_RED, node) => {
+        node.on('input', (message: Message) => queue.push(message));
+      });
+      await flow(
+        [
+          { id: 'a', type: 'slow', wires: [['b']] },
+          { id: 'b', type: 'acting' },
+        ],
+        undefined,
+        [slow],
+      );
+      const sequence = open({ maxInFlight: 3 });
+      for (let index = 0; index < 3; index += 1) await sequence.send({});
+      await turns();
+      for (const left of [2, 1, 0]) {
+        await clock.advance(900);
+        assert.equal(sequence.inFlight, left + 1);
+        nodeHelper.node('a').send(queue.shift() ?? {});
+        await turns();
+        assert.equal(sequence.inFlight, left);
+      }
+      await sequence.finished();
+    });
+
     it('does not wait for what they forward', async () => {
       await flow([
         { ...DROPS, rules: [{ t: 'else' }] },
@@ -317,7 +347,7 @@ describe('a tracked sequence', () => {
       const sequence = open();
       await sequence.send({ parts: { id: 'p', index: 0 }, payload: [] });
       await turns();
-      await clock.advance(7_200_000);
+      await clock.advance(7_100_000);
       assert.equal(errorOf(sequence), undefined);
       await sequence.send({ parts: { id: 'p', index: 1 }, payload: [] });
       await turns();
@@ -387,6 +417,19 @@ describe('a tracked sequence', () => {
       assert.equal(sequence.signal.reason, errorOf(sequence));
       assert.equal(sequenceState(sequence.id), 'broken-off');
       assert.equal(sequence.sent, 1);
+    });
+
+    it('sends nothing more, not even what had its place already', async () => {
+      let arrived = 0;
+      await flow([{ id: 'a', type: 'acting' }], () => {
+        arrived += 1;
+      });
+      const sequence = open();
+      const sending = assert.rejects(sequence.send({}), { code: 'LOAD_BROKEN_OFF' });
+      sequence.breakOff('at the same moment');
+      await sending;
+      await turns();
+      assert.equal(arrived, 0);
     });
 
     it('follows the signal of the message in hand, also one that is aborted already', async () => {
