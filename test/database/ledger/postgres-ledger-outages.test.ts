@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type EmbeddedPostgres, startPostgres } from '../../../sandbox/postgres/embedded-postgres.ts';
-import type { JobLedger } from '../../../src/database/ledger/job-ledger.ts';
+import type { JobLedger, LoadHold, LoadKey } from '../../../src/database/ledger/job-ledger.ts';
 import { PostgresLedger, type PostgresLedgerOptions } from '../../../src/database/ledger/postgres-ledger.ts';
 import { Database } from '../../../src/database/pool.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -87,25 +87,66 @@ describe('ledger in PostgreSQL, when things break', () => {
     it('wait for a mark that is under way before they raise the epoch', async () => {
       const [first, second] = [aProcess(), aProcess()];
       const run = await aRun(first);
-      await run.held.release();
-      const db = new Database(configOf(server));
-      const marking = Promise.withResolvers<void>();
-      const committed = db.transaction(async (session) => {
-        await session.query('SELECT FROM sf_sync_load WHERE load_name = $1 FOR SHARE', [run.load.loadName]);
-        await marking.promise;
-      });
-      let taken = false;
-      const taking = hold(second, run.load).then(() => {
-        taken = true;
-      });
-      const waiting =
-        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%epoch + 1%'";
-      await until(async () => (await admin(waiting)).length > 0, 'the taker waits for the row');
-      assert.equal(taken, false);
-      marking.resolve();
-      await Promise.all([committed, taking]);
-      await db.close();
+      const job = await addedJob(first, run);
+      const [marked, seen] = await whileRowIsLocked(
+        ['SELECT FROM sf_sync_job WHERE job_id = $1 FOR UPDATE', job.id],
+        () => first.markClosing(run.held, job.id),
+        () => takeOver(second, run).then(() => second.findJob(job.id)),
+      );
+      assert.equal(marked, true);
+      assert.equal(seen?.state, 'closing');
     });
+
+    it('wait for retries that are begun before they raise the epoch', async () => {
+      const [first, second] = [aProcess(), aProcess()];
+      const run = await aRun(first);
+      const key = randomUUID();
+      await first.beginRetries([{ key, jobId: null }], run.held);
+      await first.endRetries([{ key, state: 'failed', sfId: null, attempts: [] }]);
+      const [begun, seen] = await whileRowIsLocked(
+        ['SELECT FROM sf_sync_retry WHERE key = $1 FOR UPDATE', key],
+        () => first.beginRetries([{ key, jobId: null }], run.held),
+        () => takeOver(second, run).then((held) => second.beginRetries([{ key, jobId: null }], held)),
+      );
+      assert.equal(begun.get(key)?.state, 'failed');
+      assert.equal(seen.get(key)?.state, 'calling');
+    });
+
+    /** `write` is stopped in the middle by a lock on its row, while `take` tries to take over; then both go on. */
+    async function whileRowIsLocked<W, T>(
+      [lock, id]: [string, string],
+      write: () => Promise<W>,
+      take: () => Promise<T>,
+    ): Promise<[W, T]> {
+      const db = new Database(configOf(server));
+      const locked = Promise.withResolvers<void>();
+      const unlock = Promise.withResolvers<void>();
+      const locking = db.transaction(async (session) => {
+        await session.query(lock, [id]);
+        locked.resolve();
+        await unlock.promise;
+      });
+      await locked.promise;
+      const writing = write();
+      await until(async () => (await waiting()) === 1, 'the writer waits for its row');
+      const taking = take();
+      await until(async () => (await waiting()) === 2, 'the taker waits for the writer');
+      unlock.resolve();
+      const both = await Promise.all([writing, taking]);
+      await locking;
+      await db.close();
+      return both;
+    }
+
+    async function waiting(): Promise<number> {
+      return (await admin("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length;
+    }
+
+    /** As after the end of the first process: the lock is free, but its last statement still runs. */
+    async function takeOver(ledger: JobLedger, run: { held: LoadHold; load: LoadKey }): Promise<LoadHold> {
+      await run.held.release();
+      return hold(ledger, run.load);
+    }
 
     it('may make the tables at the same moment', async () => {
       const url = await server.createDatabase('many');
