@@ -59,7 +59,9 @@ export class EditorComms extends EventEmitter<CommsEvents> {
       if (kind === 'status') this.emit('status', { nodeId: name, ...data });
       if (kind === 'debug') this.emit('debug', { nodeId: String(data.id), value: decoded(data) });
       if (name === 'runtime-deploy') this.emit('deployed', String(data.revision));
-      if (name === 'runtime-state' && data.error !== undefined) this.emit('refused', JSON.stringify(data));
+      if (name === 'runtime-state' && data.error !== undefined) {
+        this.emit('refused', [data.error, data.types].flat().join(' '));
+      }
     }
   }
 }

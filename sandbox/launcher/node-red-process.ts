@@ -65,7 +65,8 @@ export class NodeRedProcess {
     const headers = { 'node-red-api-version': 'v2', 'node-red-deployment-type': 'full' };
     const answer = await this.#post('flows', headers, { flows });
     const { rev } = (await answer.json()) as { rev: string };
-    await Promise.race([this.#running(rev), refused, this.failure()]);
+    // Of a flow that is refused both are told, so the refusal is asked first.
+    await Promise.race([refused, this.#running(rev), this.failure()]);
   }
 
   async #running(revision: string): Promise<void> {
