@@ -150,6 +150,20 @@ export function asDatabaseError(error: unknown, at: Address, offset = 0): unknow
     : error;
 }
 
+/** Of a connection that did not come about: whatever it was, the database cannot be used. */
+export function asConnectError(error: unknown, at: Address): unknown {
+  const known = asDatabaseError(error, at);
+  if (!(known instanceof Error) || known instanceof LoadError) return known;
+  const isPassword = known.message.includes('password');
+  const cause = isPassword
+    ? refused('the server asks for a password, and there is none', 'Enter user and password.')
+    : refused(
+        `the connection failed (${known.message})`,
+        'Check that host and port belong to a PostgreSQL server.',
+      );
+  return unavailable(known, '', cause, at);
+}
+
 function unavailable(error: Error, code: string, cause: Cause, at: Address): DatabaseError {
   const why = cause.text.replace('{user}', at.user).replace('{database}', at.database);
   return new DatabaseError(

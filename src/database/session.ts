@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { reasonOf } from '../errors.ts';
 import { columnTypes } from './column-types.ts';
-import { type Address, asDatabaseError, DatabaseError } from './database-error.ts';
+import { type Address, asConnectError, asDatabaseError, DatabaseError } from './database-error.ts';
 
 export interface Statement {
   text: string;
@@ -56,7 +56,7 @@ export class Session {
       return this;
     } catch (error) {
       this.destroy();
-      throw asDatabaseError(error, this.address);
+      throw asConnectError(error, this.address);
     }
   }
 
