@@ -50,7 +50,7 @@ export interface NodeSet {
   enabled: boolean;
   module: string;
   version: string;
-  err?: string;
+  err?: unknown;
 }
 
 const require = createRequire(import.meta.url);
