@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type NodeRed, type NodeRedVersion, startNodeRed } from '../support/node-red.ts';
+import { rm } from 'node:fs/promises';
+import { type NodeRed, type NodeRedVersion, prepareUserDir, startNodeRed } from '../support/node-red.ts';
 
 const TAB = { id: 'tab', type: 'tab', label: 'boot' };
 
@@ -67,6 +68,34 @@ for (const version of ['5', '4'] satisfies NodeRedVersion[]) {
     it('tells its memory', async () => {
       const { rss, peak } = await nodeRed.memory();
       assert.ok(rss > 30e6 && peak >= rss, `${rss} ${peak}`);
+    });
+
+    it('stands still while it is paused', async () => {
+      nodeRed.pause();
+      await assert.rejects(fetch(nodeRed.url, { signal: AbortSignal.timeout(200) }), {
+        name: 'TimeoutError',
+      });
+      nodeRed.resume();
+      assert.equal((await fetch(nodeRed.url)).status, 200);
+    });
+
+    it('can be killed, and started again on what it had', async () => {
+      const userDir = await prepareUserDir([]);
+      try {
+        const first = await startNodeRed({ version, userDir });
+        await first.deploy([{ ...TAB, label: 'kept' }]);
+        await first.kill();
+        assert.deepEqual(first.exit, { code: null, signal: 'SIGKILL' });
+        const second = await startNodeRed({ version, userDir });
+        assert.deepEqual(
+          (await second.flows()).map(({ label }) => label),
+          ['kept'],
+        );
+        await second.stop();
+        assert.equal(second.exit?.signal, null);
+      } finally {
+        await rm(userDir, { recursive: true, force: true });
+      }
     });
   });
 }

@@ -1,15 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DebugMessage, NodeRedComms, type StatusMessage } from './node-red-comms.ts';
 import { installPackage, type PackageSource } from './node-red-package.ts';
+import { type StartOptions, spawnNodeRed, writeSettings } from './node-red-process.ts';
 
 export type { DebugMessage, StatusMessage } from './node-red-comms.ts';
+export type { NodeRedVersion, StartOptions } from './node-red-process.ts';
 
-/** Node-RED's releases that we test with: `5` is `node-red`, `4` the alias `node-red-4`. */
-export type NodeRedVersion = '4' | '5';
 export type DeployType = 'full' | 'flows' | 'nodes' | 'reload';
 
 /** One entry of a flow file. */
@@ -17,23 +16,6 @@ export interface FlowNode {
   id: string;
   type: string;
   [property: string]: unknown;
-}
-
-export interface StartOptions {
-  version?: NodeRedVersion;
-  /** Default: none. */
-  packages?: PackageSource[];
-  env?: Record<string, string>;
-  /** Laid over our defaults; must survive JSON. */
-  settings?: Record<string, unknown>;
-  /** Arguments for Node.js itself, such as `--max-old-space-size=200`. */
-  nodeArgs?: string[];
-  /** Kept by the caller, for starting twice on the same one. Default: a new folder that `stop` removes. */
-  userDir?: string;
-  /** Default 0: any free one. */
-  port?: number;
-  /** Default 60 s. */
-  startTimeoutMs?: number;
 }
 
 export interface DeployOptions {
@@ -53,13 +35,6 @@ export interface NodeSet {
   err?: unknown;
 }
 
-const require = createRequire(import.meta.url);
-const LAUNCHERS: Record<NodeRedVersion, string> = { '5': 'node-red/red.js', '4': 'node-red-4/red.js' };
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 /** Starts a real Node-RED in a process of its own and waits until its flows run. */
 export async function startNodeRed(options: StartOptions = {}): Promise<NodeRed> {
   const userDir = options.userDir ?? (await mkdtemp(join(tmpdir(), 'sf-bulk-node-red-')));
@@ -69,7 +44,13 @@ export async function startNodeRed(options: StartOptions = {}): Promise<NodeRed>
   }
   const child = spawnNodeRed(userDir, options);
   const nodeRed = new NodeRed(child, userDir, options.userDir === undefined);
-  await nodeRed.ready(options.startTimeoutMs ?? 60_000);
+  try {
+    await nodeRed.ready(options.startTimeoutMs ?? 60_000);
+  } catch (error) {
+    await nodeRed.kill();
+    await nodeRed.stop();
+    throw error;
+  }
   return nodeRed;
 }
 
@@ -78,35 +59,6 @@ export async function prepareUserDir(packages: PackageSource[]): Promise<string>
   const userDir = await mkdtemp(join(tmpdir(), 'sf-bulk-node-red-'));
   for (const source of packages) await installPackage(userDir, source);
   return userDir;
-}
-
-function spawnNodeRed(userDir: string, options: StartOptions): ChildProcess {
-  const launcher = require.resolve(LAUNCHERS[options.version ?? '5']);
-  const port = String(options.port ?? 0);
-  const args = [...(options.nodeArgs ?? []), launcher, '--userDir', userDir, '--port', port];
-  return spawn(process.execPath, args, {
-    cwd: userDir,
-    env: { ...process.env, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-}
-
-async function writeSettings(userDir: string, settings: Record<string, unknown>): Promise<void> {
-  const { editorTheme, ...others } = settings;
-  const all = {
-    uiHost: '127.0.0.1',
-    flowFile: 'flows.json',
-    credentialSecret: 'a secret for tests',
-    telemetry: { enabled: false, updateNotification: false },
-    diagnostics: { enabled: false, ui: false },
-    debugMaxLength: 10_000,
-    editorTheme: { tours: false, projects: { enabled: false }, ...(editorTheme as object) },
-    ...others,
-  };
-  // A Node-RED whose parent is gone sees its stdin end, and ends too.
-  const text = `process.stdin.resume().once('end', () => process.exit());
-module.exports = ${JSON.stringify(all, null, 2)};\n`;
-  await writeFile(join(userDir, 'settings.js'), text);
 }
 
 /** A node that has wires is one on a tab; Node-RED takes what has no place there for a config node. */
@@ -131,10 +83,8 @@ export class NodeRed {
     this.#child = child;
     this.userDir = userDir;
     this.#ownsUserDir = ownsUserDir;
-    running.add(child);
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        running.delete(child);
         this.#exit = { code, signal };
         resolve();
       });
@@ -306,10 +256,25 @@ export class NodeRed {
     this.#comms?.close();
   }
 
-  /** Stops as a service manager does, then removes the user directory, unless the caller brought it. */
+  /**
+   * Stops as a service manager does, then removes the user directory, unless the caller brought it. Rejects when Node-RED
+   * had to be killed: it gives its nodes 15 s.
+   */
   async stop(): Promise<void> {
-    if (this.#exit === undefined) await this.kill('SIGTERM');
+    const late = this.#exit === undefined && !(await this.#stopsWithin(20_000));
+    if (late) await this.kill();
     if (this.#ownsUserDir) await rm(this.userDir, { recursive: true, force: true, maxRetries: 3 });
+    if (late) throw new Error(`Node-RED did not stop. Its last lines:\n${this.logs.slice(-30).join('\n')}`);
+  }
+
+  async #stopsWithin(timeoutMs: number): Promise<boolean> {
+    this.resume();
+    const stopped = this.kill('SIGTERM').then(() => true);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+    });
+    return Promise.race([stopped, late]).finally(() => clearTimeout(timer));
   }
 
   #readLines(stream: NodeJS.ReadableStream | null): void {
