@@ -44,7 +44,7 @@ const EXPRESSIONS: Record<number, (column: string) => string> = {
  * file when it is written. Values look as they do in the records of `openSelect` once those are CSV. At least one file comes:
  * a query without rows gives one that is only a header.
  *
- * The server's statement waits while the reader does, one file ahead: its snapshot is open until the last file is written.
+ * The server's statement waits while the reader does: its snapshot is open until the last file is written.
  */
 export async function* copyOut(db: Database, options: CopyOutOptions): AsyncGenerator<CsvFile, void, void> {
   const { sql, params = [], signal } = options;

@@ -1,4 +1,4 @@
-import { type ErrorCode, LoadError } from '../errors.ts';
+import { type ErrorCode, isLoadError, LoadError } from '../errors.ts';
 
 /**
  * A refusal by PostgreSQL, or a connection that failed. Never holds the content of a row: the server's `detail`, `where`
@@ -52,7 +52,6 @@ const CONNECTION_CAUSES: Record<string, Cause> = {
     'Ask for an entry in pg_hba.conf for this user, database and host, or change the SSL mode.',
   ),
   '3D000': refused('there is no database "{database}"', 'Correct the name or create the database.'),
-  '42501-connect': refused(
     'user "{user}" may not connect to the database',
     'GRANT CONNECT ON DATABASE to it.',
   ),
@@ -74,7 +73,6 @@ const CONNECTION_CAUSES: Record<string, Cause> = {
   '08003': passing('the connection is gone', ASK_ITS_ADMIN),
   '08004': passing('the server rejected the connection', START_IT),
   '08006': passing('the connection broke', ASK_ITS_ADMIN),
-  '08P01': refused(
     'the server speaks another protocol',
     'Check that host and port belong to a PostgreSQL server.',
   ),
@@ -153,15 +151,11 @@ export function asDatabaseError(error: unknown, at: Address, offset = 0): unknow
 /** Of a connection that did not come about: whatever it was, the database cannot be used. */
 export function asConnectError(error: unknown, at: Address): unknown {
   const known = asDatabaseError(error, at);
-  if (!(known instanceof Error) || known instanceof LoadError) return known;
-  const isPassword = known.message.includes('password');
-  const cause = isPassword
+  if (!(error instanceof Error) || isLoadError(known, 'DB_UNAVAILABLE')) return known;
+  const cause = error.message.includes('password must be')
     ? refused('the server asks for a password, and there is none', 'Enter user and password.')
-    : refused(
-        `the connection failed (${known.message})`,
-        'Check that host and port belong to a PostgreSQL server.',
-      );
-  return unavailable(known, '', cause, at);
+    : refused(`the connection failed (${error.message})`, 'Check address, user and password.');
+  return unavailable(error, 'code' in error ? String(error.code) : '', cause, at);
 }
 
 function unavailable(error: Error, code: string, cause: Cause, at: Address): DatabaseError {

@@ -82,6 +82,20 @@ describe('database', () => {
       });
     }
 
+    it('says that the user may not connect', async () => {
+      const admin = open();
+      await admin.query("CREATE ROLE outsider LOGIN PASSWORD 'outsider'");
+      await admin.query('CREATE DATABASE closed');
+      await admin.query('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
+      const db = open({ user: 'outsider', password: 'outsider', database: 'closed' });
+      await assert.rejects(db.test(), {
+        code: 'DB_UNAVAILABLE',
+        sqlState: '42501',
+        retryable: false,
+        message: /permission denied for database "closed"/,
+      });
+    });
+
     it('takes no setting from the environment', async () => {
       const names = {
         PGHOST: '203.0.113.1',
