@@ -57,12 +57,11 @@ export async function* copyOut(db: Database, options: CopyOutOptions): AsyncGene
     signal?.throwIfAborted();
     const columns = await describe(session, query);
     checkColumns(columns);
-    yield* writeFiles(
-      session,
-      copyStatement(withLiterals(query, params), columns),
-      headerOf(columns),
-      options,
-    );
+    const statement = copyStatement(withLiterals(query, params), columns);
+    for await (const file of writeFiles(session, statement, headerOf(columns), options)) {
+      signal?.throwIfAborted();
+      yield file;
+    }
     finished = true;
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
