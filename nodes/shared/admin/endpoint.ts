@@ -72,13 +72,15 @@ function tooSlow(cause: unknown): AdminError {
   return new AdminError('TIMEOUT', 504, `No answer within ${PATIENCE_MS / 1000} seconds.`, { cause });
 }
 
+/** What the person wrote is wrong; anything else is wrong elsewhere. */
+const OWN_FAULT = ['CONFIG_INVALID', 'DB_QUERY_FAILED'];
+
 function sendError(response: Response, error: unknown): void {
   if (error instanceof AdminError) {
     response.status(error.status).json({ code: error.code, message: error.message });
   } else if (error instanceof LoadError) {
-    response
-      .status(error.code === 'CONFIG_INVALID' ? 400 : 502)
-      .json({ code: error.code, message: error.message });
+    const status = OWN_FAULT.includes(error.code) ? 400 : 502;
+    response.status(status).json({ code: error.code, message: error.message });
   } else {
     response.status(500).json({ code: 'INTERNAL', message: reasonOf(error) });
   }
