@@ -54,8 +54,10 @@ export class RetryRun {
   /** Rejects with the signal's reason, or with what broke a call, once nothing is under way any more. */
   async finish(): Promise<void> {
     while (this.#mayGoOn() && (this.#queue.size > 0 || this.#flights.size > 0)) {
-      this.#launch();
-      await this.#wait();
+      // One moment for both: what comes due between two readings would be waited for by nobody.
+      const now = this.#parts.clock.now();
+      this.#launch(now);
+      await this.#wait(now);
     }
     await Promise.all(this.#flights);
     if (this.#broken) throw this.#broken.error;
@@ -67,9 +69,9 @@ export class RetryRun {
     return !this.#stop && !this.#broken && !this.#parts.signal.aborted;
   }
 
-  #launch(): void {
+  #launch(now: number): void {
     while (this.#flights.size < this.#parts.settings.concurrency) {
-      const items = this.#queue.next(this.#parts.clock.now());
+      const items = this.#queue.next(now);
       if (!items) return;
       const flight = this.#fly(items).finally(() => {
         this.#queue.release(items);
@@ -80,9 +82,8 @@ export class RetryRun {
   }
 
   /** Until a call comes back, or the next record is due. */
-  async #wait(): Promise<void> {
+  async #wait(now: number): Promise<void> {
     const { clock, signal, settings } = this.#parts;
-    const now = clock.now();
     const dueAt = this.#flights.size < settings.concurrency ? this.#queue.nextDueAt(now) : undefined;
     if (dueAt === undefined) {
       await Promise.race(this.#flights);

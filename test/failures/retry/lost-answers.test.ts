@@ -1,0 +1,316 @@
+import assert from 'node:assert/strict';
+import type { Fault } from '../../../sandbox/org/org.ts';
+import type { Failure } from '../../../src/failure.ts';
+import type { RetryOptions } from '../../../src/failures/retry.ts';
+import { failureOf, startWorld, type World } from '../support/world.ts';
+
+const INSERT = {
+  id: '750xx',
+  object: 'Contact',
+  operation: 'insert',
+  externalIdField: 'External_Id__c',
+} as const;
+const UNIQUE_BY_NOTHING = { ...INSERT, object: 'Load_Test__c', externalIdField: null } as const;
+
+describe('a retry whose answer is lost', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await startWorld();
+    // CreatedDate has whole seconds: nothing that is there before must count as made since.
+    await world.clock.advance(10_000);
+  });
+  afterEach(() => world.close());
+
+  const contact = (id: string): Failure =>
+    failureOf(world.classifier, `key ${id}`, { LastName: `N ${id}`, External_Id__c: id });
+  const loadTest = (id: string): Failure =>
+    failureOf(world.classifier, `key ${id}`, { Name: id, Key__c: id });
+  const strike = (fault: Partial<Fault> & Pick<Fault, 'kind'>, path = /sobjects/) => {
+    world.org.faults.add({ path, times: 1, ...fault });
+  };
+  const run = (
+    failures: Failure[],
+    job: Parameters<ReturnType<World['retry']>['retry']>[1] = INSERT,
+    options: Partial<RetryOptions> = {},
+  ) => world.clock.runUntil(world.retry(options).retry(failures, job));
+  const inserts = (object: string, field: string) => world.org.audit.insertsPerKey(object, field);
+  const entryOf = async (key: string) =>
+    (await world.ledger.beginRetries([{ key, jobId: null }], undefined)).get(key);
+
+  const modes = { individual: 'POST /sobjects/Contact', collections: 'POST /composite/sobjects' } as const;
+  for (const mode of ['individual', 'collections'] as const) {
+    const ids = ['C-1', 'C-2', 'C-3'];
+
+    it(`finds an insert that had happened by its external id (${mode})`, async () => {
+      strike({ kind: 'drop-after', method: 'POST' });
+      const { succeeded, failed } = await run(ids.map(contact), INSERT, { mode });
+      assert.deepEqual([succeeded.length, failed.length], [3, 0]);
+      assert.deepEqual(inserts('Contact', 'External_Id__c').repeated, {});
+      assert.deepEqual(
+        succeeded.map(({ sfId }) => sfId).toSorted(),
+        [...world.org.records('Contact')].map(({ Id }) => Id).toSorted(),
+      );
+      assert.equal((await entryOf('key C-1'))?.state, 'succeeded');
+    });
+
+    it(`sends an insert again that had not happened (${mode})`, async () => {
+      strike({ kind: 'drop-before', method: 'POST' });
+      const { succeeded, failed } = await run(ids.map(contact), INSERT, { mode });
+      assert.deepEqual([succeeded.length, failed.length], [3, 0]);
+      assert.deepEqual(inserts('Contact', 'External_Id__c').repeated, {});
+      const calls = world.recordCalls().filter((call) => !call.startsWith('GET'));
+      assert.equal(calls.length, mode === 'individual' ? 4 : 2);
+      assert.ok(calls.includes(modes[mode]));
+      assert.deepEqual(
+        succeeded[0]?.attempts.map(({ errorCode }) => errorCode),
+        ['UNABLE_TO_LOCK_ROW', 'NO_ANSWER', ''],
+      );
+    });
+
+    it(`takes a 503 for what it is: no answer (${mode})`, async () => {
+      strike({
+        kind: 'status',
+        method: 'POST',
+        status: 503,
+        body: [{ errorCode: 'SERVER_UNAVAILABLE', message: 'busy' }],
+      });
+      const { succeeded } = await run(ids.map(contact), INSERT, { mode });
+      assert.equal(succeeded.length, 3);
+      assert.match(succeeded[0]?.attempts[1]?.errorMessage ?? '', /SERVER_UNAVAILABLE:busy/);
+    });
+
+    it(`gives an insert up as in doubt when nothing can tell (${mode})`, async () => {
+      for (const kind of ['drop-after', 'drop-before'] as const) {
+        strike({ kind, method: 'POST' });
+        const keys = ids.map((id) => `${kind} ${id}`);
+        const { succeeded, failed } = await run(keys.map(loadTest), UNIQUE_BY_NOTHING, { mode });
+        const lost = mode === 'individual' ? 1 : 3;
+        assert.deepEqual([succeeded.length, failed.length], [3 - lost, lost]);
+        const [doubtful] = failed;
+        assert.deepEqual(
+          [doubtful?.errorCode, doubtful?.errorCategory, doubtful?.retryable, doubtful?.rule],
+          ['IN_DOUBT', 'OTHER', false, 'lost answer'],
+        );
+        assert.match(
+          doubtful?.errorMessage ?? '',
+          /inserted this Load_Test__c got no answer.*no external id field\. Look in the org for this Load_Test__c before you replay it/,
+        );
+        assert.match(doubtful?.error ?? '', /^IN_DOUBT:The call at 2026-/);
+        assert.equal((await entryOf(`key ${keys[0]}`))?.state, 'in-doubt');
+      }
+      assert.deepEqual(inserts('Load_Test__c', 'Key__c').repeated, {});
+    });
+
+    it(`ends the same way when the batch comes again (${mode})`, async () => {
+      strike({ kind: 'drop-after', method: 'POST' });
+      const failures = [...ids.map(loadTest)];
+      const first = await run(failures, UNIQUE_BY_NOTHING, { mode });
+      const calls = world.recordCalls().length;
+      const second = await run(failures, UNIQUE_BY_NOTHING, { mode });
+      assert.equal(world.recordCalls().length, calls);
+      assert.deepEqual(second.succeeded, first.succeeded);
+      assert.deepEqual(
+        second.failed.map(({ key, errorCode }) => [key, errorCode]),
+        first.failed.map(({ key, errorCode }) => [key, errorCode]),
+      );
+    });
+
+    for (const kind of ['drop-after', 'drop-before'] as const) {
+      it(`simply repeats update, upsert and delete (${mode}, ${kind})`, async () => {
+        const made = ids.map((id) => world.org.insert('Contact', { LastName: 'Old', External_Id__c: id }));
+        strike({ kind, method: 'PATCH' });
+        const update = await run(
+          made.map((Id) => failureOf(world.classifier, `u ${Id}`, { Id, LastName: 'New' })),
+          { ...INSERT, operation: 'update' },
+          { mode },
+        );
+        assert.equal(update.succeeded.length, 3);
+        assert.ok([...world.org.records('Contact')].every(({ LastName }) => LastName === 'New'));
+
+        strike({ kind, method: 'PATCH' });
+        const upsert = await run(['C-1', 'C-9'].map(contact), { ...INSERT, operation: 'upsert' }, { mode });
+        assert.equal(upsert.succeeded.length, 2);
+        assert.equal(world.org.audit.rows('Contact'), 4);
+
+        strike({ kind, method: 'DELETE' });
+        const deletion = await run(
+          made.map((Id) => failureOf(world.classifier, `d ${Id}`, { Id })),
+          { ...INSERT, operation: 'delete' },
+          { mode },
+        );
+        assert.deepEqual(
+          deletion.succeeded.map(({ sfId }) => sfId),
+          made,
+        );
+        assert.equal(world.org.audit.rows('Contact'), 1);
+        assert.ok(!world.recordCalls().some((call) => call.startsWith('GET /query')));
+      });
+    }
+  }
+
+  it('does not count a record that was there before, or that somebody else made', async () => {
+    const invoices = { ...INSERT, object: 'Invoice__c', externalIdField: 'Legacy_Key__c' } as const;
+    world.org.insert('Invoice__c', { Number__c: 'N-0', Legacy_Key__c: 'L-1' });
+    await world.clock.advance(60_000);
+    strike({ kind: 'drop-before', method: 'POST' });
+    const failure = failureOf(world.classifier, 'invoice', { Number__c: 'N-1', Legacy_Key__c: 'L-1' });
+    const { failed } = await run([failure], invoices, { mode: 'individual' });
+    assert.equal(failed[0]?.errorCode, 'IN_DOUBT');
+    assert.match(
+      failed[0]?.errorMessage ?? '',
+      /The org has a01\w+ with the same Legacy_Key__c, but it was made by somebody else or before/,
+    );
+    assert.equal(world.org.audit.rows('Invoice__c'), 1);
+  });
+
+  it('finds its own among several with the same key', async () => {
+    const invoices = { ...INSERT, object: 'Invoice__c', externalIdField: 'Legacy_Key__c' } as const;
+    world.org.insert('Invoice__c', { Number__c: 'N-0', Legacy_Key__c: 'L-1' });
+    await world.clock.advance(60_000);
+    strike({ kind: 'drop-after', method: 'POST' });
+    const failure = failureOf(world.classifier, 'invoice', { Number__c: 'N-1', Legacy_Key__c: 'L-1' });
+    const { succeeded } = await run([failure], invoices, { mode: 'individual' });
+    const own = [...world.org.records('Invoice__c')].find((record) => record.Number__c === 'N-1');
+    assert.deepEqual(
+      succeeded.map(({ sfId }) => sfId),
+      [own?.Id],
+    );
+    assert.equal(world.org.audit.rows('Invoice__c'), 2);
+  });
+
+  it('recognises its own record in a duplicate that turns up late', async () => {
+    // The look-up comes too early (the org is still at it), the second insert meets the first one's record.
+    strike({ kind: 'drop-after', method: 'POST' });
+    strike({ kind: 'status', status: 200, body: { totalSize: 0, done: true, records: [] } }, /query/);
+    const { succeeded } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+    assert.deepEqual(
+      succeeded.map(({ sfId }) => sfId),
+      [[...world.org.records('Contact')][0]?.Id],
+    );
+    assert.deepEqual(
+      succeeded[0]?.attempts.map(({ errorCode }) => errorCode),
+      ['UNABLE_TO_LOCK_ROW', 'NO_ANSWER', 'DUPLICATE_VALUE'],
+    );
+  });
+
+  it('does not take a foreign duplicate for its own', async () => {
+    world.org.insert('Contact', { LastName: 'Other', External_Id__c: 'C-1' });
+    await world.clock.advance(60_000);
+    strike({ kind: 'drop-before', method: 'POST' });
+    strike({ kind: 'status', status: 200, body: { totalSize: 0, done: true, records: [] } }, /query/);
+    const { failed } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+    assert.deepEqual(
+      failed.map(({ errorCode, retryable }) => [errorCode, retryable]),
+      [['DUPLICATE_VALUE', false]],
+    );
+    assert.equal(world.org.audit.rows('Contact'), 1);
+  });
+
+  it('does not spend maxAttempts on lost answers: an outage is waited out', async () => {
+    strike({ kind: 'drop-before', method: 'POST', times: 5 });
+    const { succeeded } = await run([contact('C-1')], INSERT, { mode: 'individual', maxAttempts: 1 });
+    assert.equal(succeeded.length, 1);
+    assert.equal(succeeded[0]?.attempts.length, 7);
+  });
+
+  it('gives up when the outage lasts, and says what is known', async () => {
+    strike({ kind: 'drop-before', times: 1000, method: 'POST' });
+    strike({ kind: 'drop-before', times: 1000, method: 'PATCH' });
+    const insert = await run([contact('C-1')], INSERT, { mode: 'individual', outageMs: 60_000 });
+    assert.deepEqual(
+      insert.failed.map(({ errorCode, errorCategory, retryable }) => [errorCode, errorCategory, retryable]),
+      [['NO_ANSWER', 'TRANSIENT', true]],
+    );
+    const upsert = await run(
+      [contact('C-2')],
+      { ...INSERT, operation: 'upsert' },
+      { mode: 'individual', outageMs: 60_000 },
+    );
+    assert.deepEqual(
+      upsert.failed.map(({ errorCode }) => errorCode),
+      ['NO_ANSWER'],
+    );
+    assert.equal((await entryOf('key C-2'))?.state, 'gave-up');
+  });
+
+  describe('to another process', () => {
+    /** What a process leaves behind that died in the middle of a call. */
+    const diedCalling = (failures: Failure[]) =>
+      world.ledger.beginRetries(
+        failures.map(({ key }) => ({ key, jobId: '750xx' })),
+        undefined,
+      );
+
+    it('is looked up before it is sent again', async () => {
+      const failures = ['C-1', 'C-2'].map(contact);
+      await diedCalling(failures);
+      await world.clock.advance(500);
+      await world.records.createRecord('Contact', { LastName: 'N C-1', External_Id__c: 'C-1' });
+      await world.clock.advance(3_600_000);
+      const { succeeded } = await run(failures);
+      assert.equal(succeeded.length, 2);
+      assert.deepEqual(inserts('Contact', 'External_Id__c').repeated, {});
+      const calls = world.recordCalls();
+      assert.deepEqual([calls[1], calls.at(-1)], ['GET /query', 'POST /sobjects/Contact']);
+    });
+
+    it('does not count a record made before the call, whatever the clocks of org and ledger say', async () => {
+      world.org.insert('Contact', { LastName: 'Earlier', External_Id__c: 'C-1' });
+      await world.clock.advance(5_000);
+      await diedCalling([contact('C-1')]);
+      await world.clock.advance(60_000);
+      const { failed } = await run([contact('C-1')]);
+      assert.deepEqual(
+        failed.map(({ errorCode }) => errorCode),
+        ['IN_DOUBT'],
+      );
+    });
+
+    it('is in doubt without an external id', async () => {
+      await diedCalling([loadTest('L-1')]);
+      const { failed, calls } = await run([loadTest('L-1')], UNIQUE_BY_NOTHING);
+      assert.deepEqual(
+        failed.map(({ errorCode }) => errorCode),
+        ['IN_DOUBT'],
+      );
+      assert.ok(calls <= 2, String(calls));
+      assert.equal(world.org.audit.rows('Load_Test__c'), 0);
+    });
+
+    it('is simply repeated where that does no harm', async () => {
+      const failures = ['C-1', 'C-2'].map(contact);
+      await diedCalling(failures);
+      const { succeeded } = await run(failures, { ...INSERT, operation: 'upsert' });
+      assert.equal(succeeded.length, 2);
+    });
+
+    it('goes on with the tries that were left', async () => {
+      const failure = contact('C-1');
+      const attempt = {
+        at: '2026-01-01T02:00:00.000Z',
+        via: 'individual',
+        errorCode: 'UNABLE_TO_LOCK_ROW',
+        errorMessage: 'x',
+      } as const;
+      await diedCalling([failure]);
+      await world.ledger.endRetries([
+        { key: failure.key, state: 'failed', sfId: null, attempts: [...failure.attempts, attempt, attempt] },
+      ]);
+      strike({
+        kind: 'status',
+        method: 'POST',
+        status: 400,
+        times: 9,
+        body: [{ errorCode: 'UNABLE_TO_LOCK_ROW', message: 'y' }],
+      });
+      const { failed } = await run([failure], INSERT, { mode: 'individual' });
+      assert.equal(world.recordCalls().length, 1);
+      assert.deepEqual(failed[0]?.attempts.map(({ errorMessage }) => errorMessage).slice(1), ['x', 'x', 'y']);
+
+      await run([contact('C-2')], INSERT, { mode: 'individual', maxAttempts: 1 });
+      const again = await run([contact('C-2')], INSERT, { mode: 'individual', maxAttempts: 1 });
+      assert.equal(again.failed[0]?.errorCode, 'UNABLE_TO_LOCK_ROW');
+      assert.equal(world.recordCalls().length, 2);
+    });
+  });
+});
