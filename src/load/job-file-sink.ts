@@ -14,6 +14,8 @@ export interface SinkOptions {
   maxBytes: number;
   /** Bytes that all such files together may take, for the message when the disk is full. */
   neededBytes: number;
+  /** Blocks of memory that are of no use at the moment, shared by the files of one writer. */
+  spareBlocks: Buffer[];
 }
 
 /**
@@ -32,10 +34,9 @@ export class JobFileSink {
   readonly #handle: FileHandle;
   readonly #options: SinkOptions;
   readonly #lineEnding: Buffer;
-  readonly #free: Buffer[] = [];
   readonly #writes: Promise<void>[] = [];
   #last: Promise<void> = Promise.resolve();
-  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #block: Buffer;
   #used = 0;
 
   private constructor(file: ScratchFile, handle: FileHandle, options: SinkOptions) {
@@ -45,6 +46,7 @@ export class JobFileSink {
     this.#handle = handle;
     this.#options = options;
     this.#lineEnding = Buffer.from(options.lineEnding);
+    this.#block = this.#newBlock();
     this.bytes = this.#block.write(options.header);
     this.#used = this.bytes;
   }
@@ -94,9 +96,10 @@ export class JobFileSink {
 
   /** Writes what is left. @throws LoadError LOAD_BROKEN_OFF; the file is removed then */
   async close(): Promise<void> {
-    if (this.#used > 0) this.#writeBlock();
+    this.#write(this.#block.subarray(0, this.#used));
     try {
       await this.#checked(this.#last.then(() => this.#handle.close()));
+      this.#options.spareBlocks.push(this.#block);
     } catch (error) {
       await this.discard();
       throw error;
@@ -129,13 +132,16 @@ export class JobFileSink {
 
   #writeBlock(): void {
     const block = this.#block;
-    const write = this.#write(block.subarray(0, this.#used));
-    write.then(
-      () => this.#free.push(block),
+    this.#write(block.subarray(0, this.#used)).then(
+      () => this.#options.spareBlocks.push(block),
       () => {},
     );
-    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#block = this.#newBlock();
     this.#used = 0;
+  }
+
+  #newBlock(): Buffer {
+    return this.#options.spareBlocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
   }
 
   #write(bytes: Buffer): Promise<void> {

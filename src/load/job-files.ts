@@ -66,6 +66,7 @@ export class JobFileWriter {
   readonly #read: FieldReader;
   readonly #files: ScratchFiles;
   readonly #maxRecords: number;
+  readonly #spareBlocks: Buffer[] = [];
   readonly #discarding = new AbortController();
   #encoder: CsvEncoder | undefined;
   #sink: JobFileSink | undefined;
@@ -222,6 +223,7 @@ export class JobFileWriter {
       lineEnding: LINE_ENDINGS[spec.lineEnding],
       maxBytes: maxBytesPerJob,
       neededBytes: maxBytesPerJob * maxFiles,
+      spareBlocks: this.#spareBlocks,
     });
     signal.throwIfAborted();
     return this.#sink;

@@ -61,6 +61,7 @@ describe('the CSV recutter', () => {
     assert.equal(header, 'A,B\n');
     assert.deepEqual(records, ['\uFEFF1,2']);
     assert.equal(recut(['\uFEFF"A","B"\n1,2\n']).header, 'A,B\n');
+    assert.deepEqual(recut(['A\n', '\uFEFF1\n']).records, ['\uFEFF1']);
   });
 
   it('reads nothing from an empty text, a mark alone, or a header alone', () => {

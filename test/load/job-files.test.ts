@@ -524,6 +524,18 @@ describe('job files', () => {
       await files[0]?.remove();
     });
 
+    it('are given up while one is being opened', async () => {
+      const writer = writerOf({});
+      const writing = assert.rejects(
+        writer.write([{ A: 1 }], signal),
+        refuses('LOAD_BROKEN_OFF', /given up/),
+      );
+      // Everything up to the call of the file system happens within this turn of the event loop.
+      for (let turn = 0; turn < 100; turn += 1) await Promise.resolve();
+      await writer.discard();
+      await writing;
+    });
+
     it('are removed when nobody takes them over', async () => {
       const onFile = (): void => {
         throw new Error('not now');
@@ -571,10 +583,10 @@ describe('job files', () => {
       fc.constantFrom(null, undefined, 1, true, 0n),
     );
     const fields = fc.dictionary(fc.constantFrom(...names), values, { maxKeys: 4 });
-    const batches = fc.array(fc.array(fields, { maxLength: 8 }), { maxLength: 4 });
+    const batches = fc.array(fc.array(fields, { maxLength: 6 }), { maxLength: 3 });
     const limits = fc.record({
       maxRecordsPerJob: fc.integer({ min: 0, max: 5 }),
-      maxBytesPerJob: fc.integer({ min: 40, max: 250 }),
+      maxBytesPerJob: fc.integer({ min: 40, max: 400 }),
     });
 
     function textOf(value: unknown): string {
@@ -643,7 +655,7 @@ describe('job files', () => {
     });
 
     it('are the same from CSV, cut anywhere', async () => {
-      const table = fc.array(fc.tuple(awkwardText, awkwardText), { maxLength: 10 });
+      const table = fc.array(fc.tuple(awkwardText, awkwardText), { maxLength: 8 });
       await fc.assert(
         fc.asyncProperty(table, limits, lineEndings, cuts, async (rows, limit, lineEnding, at) => {
           const records = rows.map(([A, B], N__c) => ({ N__c, A, B }));

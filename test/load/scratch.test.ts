@@ -221,4 +221,17 @@ describe('scratch files of one kind', () => {
     await file.remove();
     await after;
   });
+
+  it('do not lose a turn when somebody who has had his is told to stop', async () => {
+    const files = new ScratchFiles(scratch, 1);
+    const stop = new AbortController();
+    const first = await files.file('a');
+    const second = files.file('b', stop.signal);
+    const third = files.file('c');
+    await first.remove();
+    const file = await second;
+    stop.abort(new Error('stopped'));
+    await file.remove();
+    await third;
+  });
 });
