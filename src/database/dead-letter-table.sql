@@ -29,3 +29,14 @@ CREATE INDEX ON dead_letters (claim_id) WHERE claim_id IS NOT NULL;
 -- Finds the earlier letter of a record that fails again.
 CREATE INDEX ON dead_letters (object, coalesce(record_data ->> external_id_field, record_data ->> 'Id'))
   WHERE status IN ('replaying', 'replayed');
+
+-- A letter that a person mends keeps what it was.
+CREATE OR REPLACE FUNCTION sf_sync_keep_original() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.original_data := coalesce(OLD.original_data, OLD.record_data);
+  NEW.changed_by := current_user;
+  NEW.changed_at := clock_timestamp();
+  RETURN NEW;
+END $$;
+CREATE TRIGGER keep_original BEFORE UPDATE OF record_data ON dead_letters
+  FOR EACH ROW WHEN (OLD.record_data IS DISTINCT FROM NEW.record_data) EXECUTE FUNCTION sf_sync_keep_original();

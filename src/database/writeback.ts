@@ -1,159 +1,153 @@
-import type { Clock } from '../clock.ts';
 import { LoadError } from '../errors.ts';
 import type { SourceRecord } from '../record.ts';
-import { describeTable } from './describe-tables.ts';
-import { parseTableName, quoteIdentifier, quoteTable } from './identifiers.ts';
+import { quoteIdentifier } from './identifiers.ts';
 import type { Database } from './pool.ts';
-import { retryWhileUnavailable } from './retry-while-unavailable.ts';
+import { fieldOf } from './record-field.ts';
+import { parameterText } from './sql-text.ts';
+import { storableText } from './storable-text.ts';
+import { columnsOf, typeOf } from './table-columns.ts';
 
-/** What a column is set to: a text that is the same for all rows, or a field of the record. */
-export interface ColumnValue {
+export interface WritebackOptions {
+  /** `table`, `schema.table`, or quoted as in SQL. */
+  table: string;
+  keyColumn: string;
+  /** Where the key is in a record, or in a failure's `originalData`. */
+  keyField: string;
+  set: WritebackValue[];
+}
+
+/** `str`: the same text for all; `field`: what each record has there. */
+export interface WritebackValue {
   column: string;
   value: string;
   valueType: 'str' | 'field';
 }
 
-export interface WritebackOptions {
-  table: string;
-  keyColumn: string;
-  /** Field of the record, or of a failure's `originalData`, that holds the key. */
-  keyField: string;
-  set: readonly ColumnValue[];
-  clock: Clock;
+export interface WritebackResult {
+  /** Rows changed. */
+  updated: number;
+  /** Keys that match no row. */
+  missing: number;
+  /** Records that have no key. */
+  withoutKey: number;
 }
 
-export interface WritebackResult {
-  /** Rows of the table that were changed. */
-  updated: number;
-  /** Keys that match no row, how many. */
-  missing: number;
-  /** Records without a key, how many. */
-  keyless: number;
+interface Plan {
+  statement: string;
+  keyType: string;
+  /** One for each of `set`. */
+  types: string[];
 }
+
+const TEXT_TYPES = new Set(['text', 'character varying', 'bpchar', 'character', 'citext', '"char"', 'name']);
+const JSON_TYPES = new Set(['json', 'jsonb']);
 
 /**
- * Marks source rows: one `UPDATE … FROM unnest(…)` a batch (issue 5), so that a batch is marked whole or not at all, and
- * a second time changes nothing. Waits while the database is away.
+ * Writes what became of records back to their source table, one UPDATE a batch. Values are cast to the columns' types; empty
+ * is NULL for all but texts. Of two records with one key the later counts. Done twice it changes nothing more.
  */
 export class Writeback {
   readonly #db: Database;
   readonly #options: WritebackOptions;
-  #statement: Promise<string> | undefined;
+  #plan: Promise<Plan> | undefined;
 
   constructor(db: Database, options: WritebackOptions) {
+    checkSet(options.set);
     this.#db = db;
     this.#options = options;
-    quoteTable(parseTableName(options.table));
-    for (const column of [options.keyColumn, ...options.set.map(({ column }) => column)])
-      quoteIdentifier(column);
   }
 
   /**
-   * @throws DatabaseError DB_QUERY_FAILED when a value does not fit its column; LoadError CONFIG_INVALID for a table or
-   *   column that is not there
+   * @throws LoadError CONFIG_INVALID when table or column is not there, DB_QUERY_FAILED when a value does not suit its column,
+   *   DB_UNAVAILABLE
    */
-  async mark(records: readonly SourceRecord[], signal: AbortSignal): Promise<WritebackResult> {
-    const { keyField, set, clock } = this.#options;
-    const byKey = new Map<string, SourceRecord>();
-    for (const record of records) {
-      const key = textOf(fieldOf(record, keyField));
-      // Of two records with one key the later one tells how it ended.
-      if (key !== null && key !== '') byKey.set(key, record);
-    }
-    const keyless = records.filter((record) => !textOf(fieldOf(record, keyField))).length;
-    if (byKey.size === 0) return { updated: 0, missing: 0, keyless };
-    const columns = set.map(({ value, valueType }) =>
-      [...byKey.values()].map((record) => (valueType === 'str' ? value : textOf(fieldOf(record, value)))),
-    );
-    const { updated, found } = await retryWhileUnavailable(
-      () => this.#update([[...byKey.keys()], ...columns], signal),
-      {
-        clock,
-        signal,
-      },
-    );
-    return { updated, missing: byKey.size - found, keyless };
-  }
-
-  async #update(
-    values: (string | null)[][],
-    signal: AbortSignal,
-  ): Promise<{ updated: number; found: number }> {
-    const { rows } = await this.#db.query<{ updated: string; found: string }>(
-      await this.#text(),
-      values,
+  async write(records: readonly SourceRecord[], signal?: AbortSignal): Promise<WritebackResult> {
+    const plan = await this.#planned();
+    const keys = records.map((record) => textFor(plan.keyType, fieldOf(record, this.#options.keyField)));
+    const withoutKey = keys.filter((key) => key === null).length;
+    if (withoutKey === records.length) return { updated: 0, missing: 0, withoutKey };
+    const values = this.#options.set.map(({ value, valueType }, index) => {
+      const type = plan.types[index] ?? '';
+      return valueType === 'str'
+        ? literalFor(type, value)
+        : records.map((record) => textFor(type, fieldOf(record, value)));
+    });
+    const { rows } = await this.#db.query<{ updated: number; missing: number }>(
+      plan.statement,
+      [keys, ...values],
       signal,
     );
-    return { updated: Number(rows[0]?.updated ?? 0), found: Number(rows[0]?.found ?? 0) };
+    return { updated: rows[0]?.updated ?? 0, missing: rows[0]?.missing ?? 0, withoutKey };
   }
 
-  #text(): Promise<string> {
-    this.#statement ??= this.#prepare().catch((error) => {
-      this.#statement = undefined;
+  /** Types are looked up once; a table that is changed meanwhile needs a redeploy. */
+  #planned(): Promise<Plan> {
+    this.#plan ??= plan(this.#db, this.#options).catch((error) => {
+      this.#plan = undefined;
       throw error;
     });
-    return this.#statement;
-  }
-
-  /**
-   * Values travel as text and are cast to their column's type, but not to its length: such a cast would cut a value off
-   * without a word, and a key that is cut may find another row.
-   */
-  async #prepare(): Promise<string> {
-    const { table, keyColumn, set } = this.#options;
-    const types = new Map(
-      (await describeTable(this.#db, table)).map(({ name, type }) => [
-        name,
-        type.replace(/\(\d+(,-?\d+)?\)/, ''),
-      ]),
-    );
-    if (types.size === 0)
-      throw new LoadError('CONFIG_INVALID', `There is no table ${table}, or the user may not see it.`);
-    const typeOf = (column: string): string => {
-      const type = types.get(column);
-      if (type !== undefined) return type;
-      throw new LoadError('CONFIG_INVALID', `Table ${table} has no column "${column}".`);
-    };
-    const assignments = set.map(
-      ({ column }, index) => `${quoteIdentifier(column)} = given.v${index}::${typeOf(column)}`,
-    );
-    const names = ['key', ...set.map((_, index) => `v${index}`)];
-    const arrays = names.map((_, index) => `$${index + 1}::text[]`);
-    return `WITH given AS (SELECT * FROM unnest(${arrays.join(', ')}) AS t(${names.join(', ')})),
-     changed AS (
-       UPDATE ${quoteTable(parseTableName(table))} AS target SET ${assignments.join(', ')}
-       FROM given WHERE target.${quoteIdentifier(keyColumn)} = given.key::${typeOf(keyColumn)}
-       RETURNING given.key)
-     SELECT count(*) AS updated, count(DISTINCT key) AS found FROM changed`;
+    return this.#plan;
   }
 }
 
-/** A field of the record; of a failure also one of the record that failed. Dots go into nested objects. */
-export function fieldOf(record: SourceRecord, path: string): unknown {
-  const own = valueAt(record, path);
-  if (own !== undefined) return own;
-  const { originalData } = record;
-  return isObject(originalData) ? valueAt(originalData, path) : undefined;
+async function plan(db: Database, { table, keyColumn, set }: WritebackOptions): Promise<Plan> {
+  const columns = await columnsOf(db, table);
+  const keyType = typeOf(columns, keyColumn);
+  const types = set.map(({ column }) => typeOf(columns, column));
+  return {
+    statement: updateStatement(columns.table, quoteIdentifier(keyColumn), keyType, set, types),
+    keyType,
+    types,
+  };
 }
 
-function valueAt(record: Record<string, unknown>, path: string): unknown {
-  if (Object.hasOwn(record, path)) return record[path];
-  let value: unknown = record;
-  for (const name of path.split('.')) {
-    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
-    value = value[name];
-  }
-  return value;
+/** `$1` are the keys; each value of `set` has a parameter of its own: a text, or a text for each key. */
+function updateStatement(
+  table: string,
+  keyColumn: string,
+  keyType: string,
+  set: WritebackValue[],
+  types: string[],
+): string {
+  const parameter = (index: number) => `$${index + 2}`;
+  const perRecord = set.flatMap(({ valueType }, index) => (valueType === 'field' ? [index] : []));
+  const names = perRecord.map((index) => `, v${index}`).join('');
+  const arrays = perRecord.map((index) => `, ${parameter(index)}::text[]`).join('');
+  const assignments = set.map(({ column, valueType }, index) => {
+    const source = valueType === 'field' ? `given.v${index}` : `${parameter(index)}::text`;
+    return `${quoteIdentifier(column)} = ${source}::${types[index]}`;
+  });
+  return `
+    WITH given AS MATERIALIZED (
+      SELECT DISTINCT ON (key) key${names}
+      FROM (SELECT k::${keyType} AS key, n${names}
+            FROM unnest($1::text[]${arrays}) WITH ORDINALITY AS u (k${names}, n)
+            WHERE k IS NOT NULL) AS keyed
+      ORDER BY key, n DESC
+    ), updated AS (
+      UPDATE ${table} AS target SET ${assignments.join(', ')}
+      FROM given WHERE target.${keyColumn} = given.key
+      RETURNING given.key
+    )
+    SELECT (SELECT count(*) FROM updated)::int AS updated,
+           (SELECT count(*) FROM given WHERE NOT EXISTS (SELECT FROM updated WHERE updated.key = given.key))::int AS missing`;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** PostgreSQL's text holds no NUL. */
-function textOf(value: unknown): string | null {
+function textFor(type: string, value: unknown): string | null {
   if (value === undefined || value === null) return null;
-  if (value instanceof Date) return value.toISOString();
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
-  return text.replaceAll('\0', '');
+  if (JSON_TYPES.has(type)) return storableText(JSON.stringify(value).replaceAll('\\u0000', '\\ufffd'));
+  return typeof value === 'string' ? literalFor(type, value) : parameterText(value);
+}
+
+function literalFor(type: string, value: string): string | null {
+  return value === '' && !TEXT_TYPES.has(type) ? null : storableText(value);
+}
+
+function checkSet(set: readonly WritebackValue[]): void {
+  const columns = set.map(({ column }) => column);
+  const twice = columns.find((column, index) => columns.indexOf(column) !== index);
+  if (set.length === 0)
+    throw new LoadError('CONFIG_INVALID', 'The property set names no column to write to.');
+  if (twice !== undefined)
+    throw new LoadError('CONFIG_INVALID', `The property set names column "${twice}" twice.`);
 }
