@@ -76,7 +76,7 @@ export default function (RED: Red): void {
         const rejected = await intake.take(input.message, rows, specOf(input));
         if ('records' in rows) meter.add(rows.records.length);
         status.working(meter.text());
-        if (rejected.length > 0) input.send([null, rejectedBatch(input.message, rejected), null]);
+        if (rejected.length > 0) input.send([null, rejectedBatch(input, load.loadName, rejected), null]);
       },
       close: async () => {
         clearInterval(standIn);
@@ -180,7 +180,13 @@ async function abandon(load: Load, { message, send }: Input<Settings>): Promise<
   send([null, null, { ...carriedBy(message), payload: receipt }]);
 }
 
-function rejectedBatch(message: Message, rejected: readonly unknown[]): Message {
-  const { payload, ...carried } = message;
-  return new OutputSequence().batch(carried, rejected, true);
+/** What the dead letter needs to know, so that the records can be replayed once they are mended. */
+function rejectedBatch(input: Input<Settings>, loadName: string, rejected: readonly unknown[]): Message {
+  const { payload, ...carried } = input.message;
+  const { object, operation, externalIdField } = specOf(input);
+  return new OutputSequence().batch(
+    { ...carried, job: { loadName, object, operation, externalIdField } },
+    rejected,
+    true,
+  );
 }

@@ -4,7 +4,6 @@ import { reasonOf } from '../src/errors.ts';
 import type { Job } from '../src/job.ts';
 import { settlements } from '../src/load/connection.ts';
 import type { JobResults } from '../src/load/results.ts';
-import { Settlement } from '../src/load/settlement.ts';
 import type { ResultKind } from '../src/salesforce/ingest.ts';
 import type { SfConnectionNode } from './sf-connection.ts';
 import { markingLast, OutputSequence } from './shared/batches.ts';
@@ -83,8 +82,7 @@ async function deliver(
   const startedAt = (await connection.ledger.now()).toISOString();
   status.waiting(`results of ${job.id}`);
   const files = await connection.downloadResults(job, signal);
-  const settlement = new Settlement(job, files.counts, settings.batchSize, connection.clock);
-  settlements.open(settlement);
+  const settlement = await connection.openSettlement(files, settings.batchSize);
   try {
     await sendSequence(RED, node, input, settings.sequence, (sendOut, broken) =>
       sendResults(input, files, sendOut, broken, status),

@@ -1,5 +1,11 @@
 import type { Clock } from '../clock.ts';
-import { isUnsettled, type JobLedger, type LedgerJob, type LoadHold } from '../database/ledger/job-ledger.ts';
+import {
+  type ClaimState,
+  isUnsettled,
+  type JobLedger,
+  type LedgerJob,
+  type LoadHold,
+} from '../database/ledger/job-ledger.ts';
 import { LoadError } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Logger } from '../log.ts';
@@ -15,13 +21,25 @@ import { JobWatcher } from './job-watcher.ts';
 import { JobsInHand } from './jobs-in-hand.ts';
 import { JobResults } from './results.ts';
 import { Scratch } from './scratch.ts';
-import { jobReceipt, type Settlement, Settlements } from './settlement.ts';
+import { jobReceipt, Settlement, Settlements } from './settlement.ts';
 
 /**
  * Settlements of every connection in this process: a dead letter or a write-back knows the job of its records, but no
  * connection.
  */
 export const settlements = new Settlements();
+
+const connections = new Set<SalesforceConnection>();
+
+/**
+ * What the ledgers of this process know of a replay's claim: undefined where no ledger outlives a process, so that nobody
+ * can tell what an earlier one did.
+ */
+export async function claimState(claimId: string): Promise<ClaimState | undefined> {
+  const ledgers = [...connections].map(({ ledger }) => ledger).filter(({ durable }) => durable);
+  const states = await Promise.all(ledgers.map((ledger) => ledger.claimState(claimId)));
+  return states.find((state) => state !== 'unknown') ?? states[0];
+}
 
 export interface ConnectionOptions {
   session: SalesforceSession;
@@ -69,6 +87,7 @@ export class SalesforceConnection {
       clock: this.clock,
       overBudget: () => this.session.overBudget,
     });
+    connections.add(this);
   }
 
   /** Where this connection's jobs and results wait on disk. */
@@ -98,6 +117,7 @@ export class SalesforceConnection {
 
   /** Salesforce's connections are cut; the ledger's are its database's own. */
   async close(): Promise<void> {
+    connections.delete(this);
     await this.session.close();
     await (await this.#scratch?.catch(() => undefined))?.close();
     if (this.ledger.durable) await this.ledger.close();
@@ -145,12 +165,20 @@ export class SalesforceConnection {
     return JobResults.download(job, { ingest, clock, scratch, signal, meter: this.meters.of(job.id) });
   }
 
+  /** Begins to account for a job's records; the dead letters and write-backs behind find it by the job. */
+  async openSettlement(results: JobResults, batchSize: number): Promise<Settlement> {
+    const { job, counts } = results;
+    const loadName = (await this.ledger.findJob(job.id))?.load.loadName;
+    const settlement = new Settlement(job, counts, { batchSize, clock: this.clock, loadName });
+    settlements.open(settlement);
+    return settlement;
+  }
+
   /** Writes down what became of a job's records, and tells its load. `startedAt` serves for a job of no load here. */
   async settle(settlement: Settlement, startedAt: string): Promise<Receipt> {
     const { job } = settlement;
     const known = await this.ledger.findJob(job.id);
     const receipt = jobReceipt(settlement, {
-      loadName: known?.load.loadName ?? null,
       startedAt: job.createdDate ? new Date(job.createdDate).toISOString() : startedAt,
       finishedAt: (await this.ledger.now()).toISOString(),
       apiCalls: this.meters.of(job.id).calls,

@@ -3,6 +3,7 @@ import { LoadError } from '../errors.ts';
 import type { Job, JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SourceRecord } from '../record.ts';
+import { claims } from './claims.ts';
 import type { CsvSource, JobFile, JobFileWriter, Rejected } from './job-files.ts';
 import { sumReceipts } from './receipts.ts';
 import type { Uploader } from './upload.ts';
@@ -39,6 +40,7 @@ export class Run {
   readonly #jobs = new Map<string, JobEnd>();
   readonly #parked = new Map<string, string>();
   readonly #queue: QueuedFile[] = [];
+  readonly #allClaims = new Set<string>();
   readonly #stop = new AbortController();
   readonly #allLoaded = Promise.withResolvers<void>();
   #writer: { spec: JobSpec; files: JobFileWriter } | undefined;
@@ -100,9 +102,10 @@ export class Run {
 
   /** Takes jobs over from an earlier process. */
   adopt(jobs: readonly LedgerJob[]): void {
-    for (const { job, receipt, state } of jobs) {
+    for (const { job, receipt, state, claimIds } of jobs) {
       if (state === 'open' || state === 'discarded') continue;
       this.#jobs.set(job.id, { job, receipt: receipt ?? undefined });
+      for (const claimId of claimIds) this.#claim(claimId);
       this.#index = Math.max(this.#index, job.index + 1);
     }
   }
@@ -115,7 +118,7 @@ export class Run {
    */
   async write(records: SourceRecord[], spec: JobSpec, claimId: string | undefined): Promise<Rejected[]> {
     const files = await this.#filesFor(spec);
-    if (claimId !== undefined) this.#claims.add(claimId);
+    if (claimId !== undefined) this.#claim(claimId);
     const rejected = await this.#guard(files.write(records, this.#stop.signal));
     if (claimId !== undefined) this.#claims = new Set([claimId]);
     this.#rejected += rejected.length;
@@ -185,11 +188,25 @@ export class Run {
     try {
       const receipt = await this.#receipt();
       await this.#options.ledger.endRun(this.hold, this.id, receipt);
+      for (const claimId of this.#allClaims) await this.#endClaim(claimId);
       await this.#options.onEnded(receipt);
     } catch (error) {
       this.#state = 'loaded';
       throw error;
     }
+  }
+
+  #claim(claimId: string): void {
+    this.#claims.add(claimId);
+    this.#allClaims.add(claimId);
+    claims.begin(claimId);
+  }
+
+  /** Of a run that took all its rows, every record of a claim is in a settled job or was rejected. */
+  async #endClaim(claimId: string): Promise<void> {
+    const state = this.#complete ? 'settled' : await this.#options.ledger.claimState(claimId);
+    if (state === 'loading') claims.forget(claimId);
+    else claims.end(claimId, state === 'settled' ? 'settled' : 'released');
   }
 
   async #filesFor(spec: JobSpec): Promise<JobFileWriter> {

@@ -22,6 +22,8 @@ export interface ResultCounts {
 export class Settlement {
   readonly job: Job;
   readonly counts: ResultCounts;
+  /** Of the load that made the job; undefined for a job of another tool. */
+  readonly loadName: string | undefined;
   readonly #retried = new KeySet();
   readonly #deadLettered = new KeySet();
   readonly #accounted = new KeySet();
@@ -33,12 +35,17 @@ export class Settlement {
   readonly #clock: Clock;
   #wake: () => void = () => {};
 
-  constructor(job: Job, counts: ResultCounts, batchSize: number, clock: Clock) {
+  constructor(
+    job: Job,
+    counts: ResultCounts,
+    options: { batchSize: number; clock: Clock; loadName?: string | undefined },
+  ) {
     this.job = job;
     this.counts = counts;
-    this.#batchSize = batchSize;
-    this.#clock = clock;
-    this.#movedAt = clock.now();
+    this.loadName = options.loadName;
+    this.#batchSize = options.batchSize;
+    this.#clock = options.clock;
+    this.#movedAt = options.clock.now();
   }
 
   noteRetried(keys: readonly string[]): void {
@@ -139,14 +146,14 @@ export class Settlement {
 /** The receipt of one job; `received` is what was uploaded, for a job rejects nothing. */
 export function jobReceipt(
   settlement: Settlement,
-  about: { loadName: string | null; startedAt: string; finishedAt: string; apiCalls: number },
+  about: { startedAt: string; finishedAt: string; apiCalls: number },
 ): Receipt {
   const { job, counts } = settlement;
   const uploaded = job.records;
   return {
     jobId: job.id,
     runId: job.runId,
-    loadName: about.loadName,
+    loadName: settlement.loadName ?? null,
     object: job.object,
     operation: job.operation,
     state: job.state,

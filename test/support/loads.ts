@@ -6,7 +6,6 @@ import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
 import type { Job, JobSpec } from '../../src/job.ts';
 import { SalesforceConnection } from '../../src/load/connection.ts';
 import { Load, type LoadOptions } from '../../src/load/load.ts';
-import { Settlement } from '../../src/load/settlement.ts';
 import { silentLogger } from '../../src/log.ts';
 import type { Receipt } from '../../src/receipt.ts';
 import { SalesforceSession, type SessionOptions } from '../../src/salesforce/session.ts';
@@ -98,7 +97,7 @@ export class LoadUnderTest {
       const final = await connection.watcher.watch(job, options);
       const files = await connection.downloadResults(final, signal);
       for await (const _ of files.rows('failedResults', 1000, signal));
-      const settlement = new Settlement(final, files.counts, 1000, connection.clock);
+      const settlement = await connection.openSettlement(files, 1000);
       const receipt = await connection.settle(settlement, new Date().toISOString());
       await files.remove();
       return receipt;

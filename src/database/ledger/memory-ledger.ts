@@ -214,13 +214,15 @@ export class MemoryLedger implements JobLedger {
   }
 
   async claimState(claimId: string): Promise<ClaimState> {
+    const claimed = [...this.#jobs.values()].filter((job) => job.claimIds.includes(claimId));
+    // Such a run may hold records of the claim in scratch files that no job names yet.
+    const isLoading = [...this.#runs.values()].some(({ state }) => state === 'loading');
+    if (claimed.length === 0 && isLoading) return 'loading';
     return claimStateOf(
-      [...this.#jobs.values()]
-        .filter((job) => job.claimIds.includes(claimId))
-        .map(({ runId, state, job }) => {
-          const runState = this.#runs.get(runId)?.state ?? 'ended';
-          return { runId, index: job.index, state, runState };
-        }),
+      claimed.map(({ runId, state, job }) => {
+        const runState = this.#runs.get(runId)?.state ?? 'ended';
+        return { runId, index: job.index, state, runState };
+      }),
     );
   }
 

@@ -184,6 +184,7 @@ export class PostgresLedger implements JobLedger {
 
   async claimState(claimId: string): Promise<ClaimState> {
     const rows = await this.#store.rows<ClaimRow>(jobs.JOBS_OF_CLAIM, [claimId]);
+    if (rows.length === 0 && (await this.#anyRunIsLoading())) return 'loading';
     return claimStateOf(
       rows.map(({ run_id, file_index, state, run_state }) => ({
         runId: run_id,
@@ -192,6 +193,11 @@ export class PostgresLedger implements JobLedger {
         runState: run_state,
       })),
     );
+  }
+
+  /** Such a run may hold records of a claim in scratch files that no job names yet. */
+  async #anyRunIsLoading(): Promise<boolean> {
+    return (await this.#store.rows(runs.LOADING_RUNS)).length > 0;
   }
 
   async prune(load: LoadKey, days: number): Promise<number> {

@@ -62,3 +62,5 @@ export const PRUNE_RETRIES = `
   DELETE FROM sf_sync_retry AS r
   WHERE called_at < clock_timestamp() - $1 * interval '1 day'
     AND NOT EXISTS (SELECT FROM sf_sync_job AS j WHERE j.job_id = r.job_id)`;
+
+export const LOADING_RUNS = `SELECT run_id FROM sf_sync_run WHERE state = 'loading' LIMIT 1`;

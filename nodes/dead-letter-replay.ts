@@ -1,0 +1,183 @@
+/** Sends dead letters again, once they are mended, to where they failed. */
+import { systemClock } from '../src/clock.ts';
+import { type Claim, Replay, type ReplayFilter } from '../src/database/replay.ts';
+import { LoadError, reasonOf } from '../src/errors.ts';
+import { type ClaimEnd, claims } from '../src/load/claims.ts';
+import { claimState } from '../src/load/connection.ts';
+import { OutputSequence } from './shared/batches.ts';
+import { type ConfigReader, readConfig } from './shared/config.ts';
+import { RateMeter } from './shared/rate-meter.ts';
+import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
+import { type Input, onInput } from './shared/runner.ts';
+import { sendSequence } from './shared/sequence-settings.ts';
+import { StatusLine } from './shared/status.ts';
+import type { TypedInput } from './shared/typed-input.ts';
+import type { SyncDatabaseNode } from './sync-database.ts';
+
+const TEXT_TYPES = ['str', 'msg', 'env'] as const;
+const LIMIT_TYPES = ['num', 'msg', 'env'] as const;
+const STUCK_AFTER_S = 600;
+
+type Settings = ReturnType<typeof readReplay>;
+
+export default function (RED: Red): void {
+  function DeadLetterReplay(this: Node, config: NodeConfig): void {
+    RED.nodes.createNode(this, config);
+    const status = new StatusLine(this, systemClock);
+    const settings = readConfig(RED, this, config, readReplay);
+    /** Claims that this node sent and that a run has taken. */
+    const sent = new Set<string>();
+    const onEnded = (claimId: string, end: ClaimEnd) => {
+      if (!settings.ok || !sent.delete(claimId)) return;
+      endClaim(settings.value.replay, claimId, end).catch((error) =>
+        this.warn(
+          `Claim ${claimId} could not be ended (${end}): ${reasonOf(error)}. The next replay looks again.`,
+        ),
+      );
+    };
+    claims.on('ended', onEnded);
+    onInput(this, {
+      settings,
+      status,
+      serial: true,
+      handle: (input) => replay(RED, this, input, sent, status),
+      close: () => {
+        claims.off('ended', onEnded);
+      },
+    });
+  }
+
+  RED.nodes.registerType('dead-letter-replay', DeadLetterReplay);
+}
+
+/** The html's defaults: database, table, category, errorCode, jobId, limit (each with its type), batchSize, maxInFlight. */
+function readReplay(properties: ConfigReader) {
+  const { database } = properties.node<SyncDatabaseNode>('database', 'sync-database');
+  return {
+    replay: new Replay(database, properties.optionalText('table', 'sf_sync_dead_letter'), systemClock),
+    category: properties.typedInput('category', TEXT_TYPES, 'str'),
+    errorCode: properties.typedInput('errorCode', TEXT_TYPES, 'str'),
+    jobId: properties.typedInput('jobId', TEXT_TYPES, 'str'),
+    limit: properties.typedInput('limit', LIMIT_TYPES, 'num'),
+    batchSize: properties.integer('batchSize', { min: 1, max: 100_000, default: 1000 }),
+    maxInFlight: properties.integer('maxInFlight', { min: 1, max: 100, default: 4 }),
+  };
+}
+
+async function replay(
+  RED: Red,
+  node: Node,
+  input: Input<Settings>,
+  sent: Set<string>,
+  status: StatusLine,
+): Promise<void> {
+  const { settings } = input;
+  status.waiting('earlier claims');
+  await settings.replay.check();
+  await endEarlierClaims(settings.replay, node);
+  const filter = await filterOf(input);
+  const most = await limitOf(input);
+  const meter = new RateMeter(systemClock, 'letters');
+  const { maxInFlight } = settings;
+  try {
+    await sendSequence(
+      RED,
+      node,
+      input,
+      { maxInFlight, onError: 'stop', stuckAfter: STUCK_AFTER_S },
+      (send, signal) =>
+        sendClaims(input, filter, most, signal, async (message, claim) => {
+          if (claim) sent.add(claim.id);
+          await send(message);
+          meter.add(claim?.records.length ?? 0);
+          status.working(meter.text());
+        }),
+    );
+  } finally {
+    await releaseUntaken(settings.replay, sent);
+  }
+  status.done(meter.text());
+}
+
+/** One claim ahead of what is sent, so that the last batch is known as such. */
+async function sendClaims(
+  { message, settings }: Input<Settings>,
+  filter: ReplayFilter,
+  most: number,
+  signal: AbortSignal,
+  send: (message: Message, claim?: Claim) => Promise<void>,
+): Promise<void> {
+  const output = new OutputSequence({ outer: message.parts });
+  let left = most;
+  const next = async () => {
+    const claim =
+      left > 0 ? await settings.replay.claim(filter, Math.min(settings.batchSize, left), signal) : undefined;
+    left -= claim?.records.length ?? 0;
+    return claim;
+  };
+  let claim = await next();
+  while (claim) {
+    const { id, object, operation, externalIdField, records } = claim;
+    const following = await next();
+    const carried = { ...message, job: { object, operation, externalIdField }, claim: { id } };
+    try {
+      await send(output.batch(carried, records, following === undefined), claim);
+    } catch (error) {
+      if (following) await settings.replay.release(following.id);
+      throw error;
+    }
+    claim = following;
+  }
+  const closing = output.closing(message);
+  if (closing) await send(closing);
+}
+
+/** Claims that no run took when their batches were through: nothing will load them. */
+async function releaseUntaken(replay: Replay, sent: Set<string>): Promise<void> {
+  for (const claimId of [...sent]) {
+    if (claims.isLoading(claimId)) continue;
+    sent.delete(claimId);
+    await replay.release(claimId);
+  }
+}
+
+/** Claims of an earlier process or deploy: the ledger tells what became of them. */
+async function endEarlierClaims(replay: Replay, node: Node): Promise<void> {
+  let unknown = 0;
+  for (const claimId of await replay.openClaims()) {
+    if (claims.isLoading(claimId)) continue;
+    const state = await claimState(claimId);
+    if (state === undefined) unknown += 1;
+    else if (state === 'settled') await replay.settle(claimId);
+    else if (state !== 'loading') await replay.release(claimId);
+  }
+  if (unknown === 0) return;
+  node.warn(
+    `${unknown} claims of an earlier Node-RED are open, and without a ledger nobody knows whether their records were loaded. ` +
+      "Look into Salesforce, then set their status to 'dead' or 'replayed'.",
+  );
+}
+
+function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void> {
+  return end === 'settled' ? replay.settle(claimId) : replay.release(claimId);
+}
+
+async function filterOf({ message, settings }: Input<Settings>): Promise<ReplayFilter> {
+  const [category, errorCode, jobId] = await Promise.all(
+    [settings.category, settings.errorCode, settings.jobId].map((input) => textOf(input, message)),
+  );
+  return { category, errorCode, jobId };
+}
+
+async function textOf(input: TypedInput, message: Message): Promise<string | undefined> {
+  const value = await input.evaluate(message);
+  return value === undefined || value === null || value === '' ? undefined : String(value);
+}
+
+async function limitOf({ message, settings }: Input<Settings>): Promise<number> {
+  const value = await settings.limit.evaluate(message);
+  if (value === undefined || value === null || value === '') return Number.POSITIVE_INFINITY;
+  const limit = Number(value);
+  if (Number.isSafeInteger(limit) && limit > 0) return limit;
+  throw new LoadError('CONFIG_INVALID', 'limit must be a whole number of at least 1, or empty.');
+}

@@ -1,0 +1,148 @@
+/** Keeps in a table what failed for good, each record once, until somebody mends it and sends it again. */
+import { createHash } from 'node:crypto';
+import { systemClock } from '../src/clock.ts';
+import { DeadLetters, type NewDeadLetter } from '../src/database/dead-letters.ts';
+import { LoadError, reasonOf } from '../src/errors.ts';
+import type { Failure } from '../src/failure.ts';
+import { settlements } from '../src/load/connection.ts';
+import { type ConfigReader, readConfig } from './shared/config.ts';
+import { jobIdOfKey } from './shared/failure-batches.ts';
+import { RateMeter } from './shared/rate-meter.ts';
+import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
+import { onInput } from './shared/runner.ts';
+import { StatusLine } from './shared/status.ts';
+import type { SyncDatabaseNode } from './sync-database.ts';
+
+export default function (RED: Red): void {
+  function DeadLetter(this: Node, config: NodeConfig): void {
+    RED.nodes.createNode(this, config);
+    const status = new StatusLine(this, systemClock);
+    const meter = new RateMeter(systemClock, 'kept');
+    const settings = readConfig(RED, this, config, (properties) => readDeadLetters(properties, this));
+    onInput(this, {
+      settings,
+      status,
+      handle: async ({ message, send, signal, settings: letters }) => {
+        const batch = lettersOf(message);
+        const { stored, alreadyThere } = await letters.store(batch, signal);
+        account(batch);
+        meter.add(stored);
+        status.done(alreadyThere > 0 ? `${meter.text()}, ${alreadyThere} there before` : meter.text());
+        send(message);
+      },
+    });
+    // A person hears at deploy what is wrong with the table; that the database is away now is no fault yet.
+    if (settings.ok)
+      settings.value.prepare().catch((error) => this.warn(`The table is not ready: ${reasonOf(error)}`));
+  }
+
+  RED.nodes.registerType('dead-letter', DeadLetter);
+}
+
+/** The html's defaults: database, table, createTable. */
+function readDeadLetters(properties: ConfigReader, node: Node): DeadLetters {
+  const { database } = properties.node<SyncDatabaseNode>('database', 'sync-database');
+  const table = properties.optionalText('table', 'sf_sync_dead_letter');
+  return new DeadLetters(database, {
+    table,
+    createTable: properties.boolean('createTable', true),
+    clock: systemClock,
+    onMuleTable: () =>
+      node.warn(
+        `${table} has the four columns of the Mule flow only: records are kept at least once, and cannot be replayed. ` +
+          'Name another table to have both.',
+      ),
+  });
+}
+
+function lettersOf(message: Message): NewDeadLetter[] {
+  const { payload } = message;
+  if (Array.isArray(payload) && payload.every(isFailure))
+    return payload.map((failure) => letterOf(failure, message));
+  if (isCaught(message)) return [caughtLetter(message)];
+  throw new LoadError(
+    'RECORD_INVALID',
+    'msg.payload must be an array of failures, as the classify node sends them, or the message come from a Catch node.',
+  );
+}
+
+function isFailure(value: unknown): value is Failure {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'key' in value &&
+    'originalData' in value &&
+    typeof value.key === 'string'
+  );
+}
+
+/** What is known of the job that the records of a message are of; a replay's has no id. */
+interface GivenJob {
+  id?: string;
+  runId?: string | null;
+  loadName?: string;
+  object?: string;
+  operation?: string;
+  externalIdField?: string | null;
+}
+
+function letterOf(failure: Failure, message: Message): NewDeadLetter {
+  const job = (message.job ?? {}) as GivenJob;
+  const jobId = jobIdOfKey(failure.key) ?? job.id ?? null;
+  return {
+    key: failure.key,
+    recordData: failure.originalData,
+    errorMessage: failure.error,
+    errorCode: failure.errorCode,
+    errorCategory: failure.errorCategory,
+    retryable: failure.retryable,
+    attempts: failure.attempts,
+    jobId,
+    runId: job.runId ?? null,
+    loadName: job.loadName ?? (jobId === null ? undefined : settlements.find(jobId)?.loadName) ?? null,
+    object: job.object ?? null,
+    operation: job.operation ?? null,
+    externalIdField: job.externalIdField ?? null,
+  };
+}
+
+interface CaughtError {
+  message?: unknown;
+  code?: unknown;
+  source?: { id?: unknown; type?: unknown; name?: unknown };
+}
+
+function isCaught({ error }: Message): boolean {
+  return typeof error === 'object' && error !== null && 'source' in error;
+}
+
+/** One letter a message: the same delivery has the same key. */
+function caughtLetter(message: Message): NewDeadLetter {
+  const error = message.error as CaughtError;
+  const source = error.source ?? {};
+  const where = `${source.type ?? 'node'} ${source.name || source.id || ''}`.trim();
+  const hash = createHash('sha256')
+    .update(JSON.stringify([source.id, message._msgid, error.message]))
+    .digest('hex');
+  return {
+    key: `caught-${hash.slice(0, 32)}`,
+    recordData: message.payload ?? null,
+    errorMessage: `${where}: ${String(error.message ?? 'unknown error')}`,
+    errorCode: typeof error.code === 'string' ? error.code : null,
+    errorCategory: null,
+    retryable: false,
+    attempts: [],
+    jobId: null,
+    runId: null,
+    loadName: null,
+    object: null,
+    operation: null,
+    externalIdField: null,
+  };
+}
+
+function account(letters: readonly NewDeadLetter[]): void {
+  for (const { key, jobId } of letters) {
+    if (jobId !== null) settlements.find(jobId)?.noteDeadLettered([key]);
+  }
+}

@@ -1,0 +1,69 @@
+/** Marks source rows with what became of them, so that the next run does not load them again. */
+import { systemClock } from '../src/clock.ts';
+import { Writeback } from '../src/database/writeback.ts';
+import type { Failure } from '../src/failure.ts';
+import { settlements } from '../src/load/connection.ts';
+import type { SourceRecord } from '../src/record.ts';
+import { readBatch } from './shared/batches.ts';
+import { type ConfigReader, readConfig } from './shared/config.ts';
+import { jobIdOfMessage } from './shared/job-message.ts';
+import { RateMeter } from './shared/rate-meter.ts';
+import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
+import { onInput } from './shared/runner.ts';
+import { sequenceMark } from './shared/sequence-mark.ts';
+import { StatusLine } from './shared/status.ts';
+import type { SyncDatabaseNode } from './sync-database.ts';
+
+export default function (RED: Red): void {
+  function SyncWriteback(this: Node, config: NodeConfig): void {
+    RED.nodes.createNode(this, config);
+    const status = new StatusLine(this, systemClock);
+    const meter = new RateMeter(systemClock);
+    onInput(this, {
+      settings: readConfig(RED, this, config, readWriteback),
+      status,
+      handle: async ({ message, send, signal, settings }) => {
+        const { rows } = readBatch(message);
+        const { updated, missing, keyless } = await settings.mark(rows, signal);
+        if (missing > 0)
+          this.warn(
+            `${missing} keys of a batch of ${rows.length} match no row; nothing was marked for them.`,
+          );
+        if (keyless > 0)
+          this.warn(
+            `${keyless} records of a batch of ${rows.length} have no key; nothing was marked for them.`,
+          );
+        account(message, rows);
+        meter.add(updated);
+        status.done(meter.text());
+        send({ ...message, updated });
+      },
+    });
+  }
+
+  RED.nodes.registerType('sync-writeback', SyncWriteback);
+}
+
+/** The html's defaults: database, table, keyColumn, keyField, set [{column, value, valueType}]. */
+function readWriteback(properties: ConfigReader): Writeback {
+  const { database } = properties.node<SyncDatabaseNode>('database', 'sync-database');
+  return new Writeback(database, {
+    table: properties.text('table'),
+    keyColumn: properties.text('keyColumn'),
+    keyField: properties.text('keyField'),
+    set: properties.list('set', (row) => ({
+      column: row.text('column'),
+      value: row.optionalText('value'),
+      valueType: row.oneOf('valueType', ['str', 'field'], 'str'),
+    })),
+    clock: systemClock,
+  });
+}
+
+/** Only successes count (design §7.7): a failure has a key of its own and is accounted for by its retry or dead letter. */
+function account(message: Message, rows: readonly (SourceRecord | Failure)[]): void {
+  const jobId = jobIdOfMessage(message);
+  const settlement = jobId === undefined ? undefined : settlements.find(jobId);
+  const successes = rows.filter((row) => 'sf__Created' in row).length;
+  if (settlement && successes > 0) settlement.noteWrittenBack(sequenceMark(message)?.index ?? -1, successes);
+}
