@@ -1,5 +1,6 @@
 /** Marks source rows with what became of them, so that the next run does not load them again. */
 import { systemClock } from '../src/clock.ts';
+import { retryWhileUnavailable } from '../src/database/retry-while-unavailable.ts';
 import { Writeback } from '../src/database/writeback.ts';
 import type { Failure } from '../src/failure.ts';
 import { settlements } from '../src/load/connection.ts';
@@ -24,14 +25,19 @@ export default function (RED: Red): void {
       status,
       handle: async ({ message, send, signal, settings }) => {
         const { rows } = readBatch(message);
-        const { updated, missing, keyless } = await settings.mark(rows, signal);
+        const write = () => settings.write(rows, signal);
+        const { updated, missing, withoutKey } = await retryWhileUnavailable(write, {
+          clock: systemClock,
+          signal,
+          onWait: () => status.waiting('the database is away'),
+        });
         if (missing > 0)
           this.warn(
             `${missing} keys of a batch of ${rows.length} match no row; nothing was marked for them.`,
           );
-        if (keyless > 0)
+        if (withoutKey > 0)
           this.warn(
-            `${keyless} records of a batch of ${rows.length} have no key; nothing was marked for them.`,
+            `${withoutKey} records of a batch of ${rows.length} have no key; nothing was marked for them.`,
           );
         account(message, rows);
         meter.add(updated);
@@ -56,7 +62,6 @@ function readWriteback(properties: ConfigReader): Writeback {
       value: row.optionalText('value'),
       valueType: row.oneOf('valueType', ['str', 'field'], 'str'),
     })),
-    clock: systemClock,
   });
 }
 
