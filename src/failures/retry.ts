@@ -102,10 +102,10 @@ export class SingleRetry {
     { signal, hold, meter }: { signal: AbortSignal; hold: LoadHold | undefined; meter: CallMeter },
   ): Promise<Map<string, Result>> {
     if (failures.length === 0) return new Map();
+    signal.throwIfAborted();
     const calls = new AbortController();
     const settled = this.#graceAfter(signal, calls);
     try {
-      signal.throwIfAborted();
       const object = await this.#options.describe.describe(job.object, { signal: calls.signal, meter });
       const { sendable, results } = this.#prepare(failures, job, object);
       const caller = new RecordCaller({ records: this.#options.records, job, meter, signal: calls.signal });
@@ -166,8 +166,7 @@ export class SingleRetry {
         () => {},
       );
     };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    signal.addEventListener('abort', onAbort, { once: true });
     return () => {
       signal.removeEventListener('abort', onAbort);
       done.abort();

@@ -316,6 +316,24 @@ describe('a retry that meets a limit', () => {
     assert.ok(failed.every(({ attempts }) => attempts.length === 1));
   });
 
+  it('of the share of calls that loads may use stops before the call', async () => {
+    const small = await startWorld({ apiBudget: 20, budget: 50 });
+    try {
+      const list = Array.from({ length: 30 }, (_, at) =>
+        failureOf(small.classifier, `b ${at}`, { LastName: 'x', External_Id__c: `C-${at}` }),
+      );
+      const { succeeded, failed } = await small.clock.runUntil(
+        small.retry({ mode: 'individual' }).retry(list, INSERT),
+      );
+      assert.equal(succeeded.length + failed.length, 30);
+      assert.ok(succeeded.length > 5 && small.org.audit.apiCalls <= 11, `${small.org.audit.apiCalls} calls`);
+      assert.match(failed[0]?.errorMessage ?? '', /more than the 50 % that loads may use/);
+      assert.equal(failed[0]?.rule, 'stopped: REQUEST_LIMIT_EXCEEDED');
+    } finally {
+      await small.close();
+    }
+  });
+
   it('ends the same way when the batch comes again', async () => {
     const failures = contacts(10, 3, '-STORAGE-');
     const first = await world.clock.runUntil(world.retry({ mode: 'individual' }).retry(failures, INSERT));

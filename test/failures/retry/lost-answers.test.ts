@@ -163,6 +163,38 @@ describe('a retry whose answer is lost', () => {
     assert.equal(world.org.audit.rows('Invoice__c'), 1);
   });
 
+  it('does not count a record that somebody else made since', async () => {
+    strike({ kind: 'drop-before', method: 'POST' });
+    const record = {
+      Id: '003ak0000000001AAA',
+      CreatedById: '005ak000000000009AAA',
+      CreatedDate: '2030-01-01T00:00:00.000+0000',
+      External_Id__c: 'C-1',
+    };
+    strike(
+      { kind: 'status', status: 200, body: { totalSize: 1, done: true, records: [record] } },
+      /External_Id__c%20IN/,
+    );
+    const { failed } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+    assert.equal(failed[0]?.errorCode, 'IN_DOUBT');
+    assert.match(
+      failed[0]?.errorMessage ?? '',
+      /The org has 003ak0000000001AAA .* made by somebody else or before the call/,
+    );
+  });
+
+  it('stays unknown when the look-up is refused, and is looked up again the next time', async () => {
+    strike({ kind: 'drop-after', method: 'POST' });
+    strike(
+      { kind: 'status', status: 400, body: [{ errorCode: 'MALFORMED_QUERY', message: 'x' }] },
+      /External_Id__c%20IN/,
+    );
+    await assert.rejects(run([contact('C-1')], INSERT, { mode: 'individual' }), /MALFORMED_QUERY/);
+    const { succeeded } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+    assert.equal(succeeded.length, 1);
+    assert.equal(world.org.audit.rows('Contact'), 1);
+  });
+
   it('finds its own among several with the same key', async () => {
     const invoices = { ...INSERT, object: 'Invoice__c', externalIdField: 'Legacy_Key__c' } as const;
     world.org.insert('Invoice__c', { Number__c: 'N-0', Legacy_Key__c: 'L-1' });
@@ -282,6 +314,22 @@ describe('a retry whose answer is lost', () => {
       await diedCalling(failures);
       const { succeeded } = await run(failures, { ...INSERT, operation: 'upsert' });
       assert.equal(succeeded.length, 2);
+    });
+
+    it('counts neither lost answers nor what failed for the company’s sake as tries', async () => {
+      const failure = contact('C-1');
+      const attempt = { at: '2026-01-01T02:00:00.000Z', errorCode: 'NO_ANSWER', errorMessage: 'x' } as const;
+      const company = {
+        ...attempt,
+        via: 'collections',
+        errorCode: 'FLOW_EXCEPTION',
+        errorMessage: 'Limit Exceeded',
+      } as const;
+      await diedCalling([failure]);
+      const attempts = [...failure.attempts, { ...attempt, via: 'individual' } as const, company];
+      await world.ledger.endRetries([{ key: failure.key, state: 'failed', sfId: null, attempts }]);
+      const { succeeded } = await run([failure], INSERT, { maxAttempts: 1 });
+      assert.equal(succeeded.length, 1);
     });
 
     it('goes on with the tries that were left', async () => {

@@ -28,7 +28,7 @@ export class World {
   readonly classifier: Classifier;
   readonly #directory: string;
 
-  constructor(parts: { clock: FakeClock; org: Org; directory: string; ruleSet: RuleSet }) {
+  constructor(parts: { clock: FakeClock; org: Org; directory: string; ruleSet: RuleSet; budget: number }) {
     this.clock = parts.clock;
     this.org = parts.org;
     this.#directory = parts.directory;
@@ -42,6 +42,7 @@ export class World {
       apiVersion: '66.0',
       clock: parts.clock,
       random: () => 0.5,
+      apiBudgetPercent: parts.budget,
     });
     this.records = new RecordsApi(this.session);
     this.describe = new DescribeApi(this.session, { lifeMs: Number.POSITIVE_INFINITY });
@@ -125,13 +126,13 @@ export class World {
 const columnsOf = (csv: string) => (csv.split('\n', 1)[0] ?? '').split(',');
 
 export async function startWorld(
-  options: Omit<OrgOptions, 'now'> & { ruleSet?: RuleSet } = {},
+  options: Omit<OrgOptions, 'now'> & { ruleSet?: RuleSet; budget?: number } = {},
 ): Promise<World> {
-  const { ruleSet = 'complete', ...orgOptions } = options;
+  const { ruleSet = 'complete', budget = 100, ...orgOptions } = options;
   const clock = new FakeClock();
   const org = await startOrg({ ...orgOptions, now: () => clock.now() });
   const directory = await mkdtemp(join(tmpdir(), 'failures-test-'));
-  const world = new World({ clock, org, directory, ruleSet });
+  const world = new World({ clock, org, directory, ruleSet, budget });
   // Asked once for a connection, and kept: so that the calls that tests count are those of records.
   await world.describe.describe('Contact');
   return world;
