@@ -56,6 +56,7 @@ export class RecordScanner {
   readonly #options: ScannerOptions;
   readonly #unquoted: Uint8Array;
   readonly #delimiter: number;
+  #joined = Buffer.alloc(0);
   #at = 0;
   #recordStart = 0;
   #fieldStart = 0;
@@ -81,7 +82,7 @@ export class RecordScanner {
   feed(chunk: Buffer): void {
     const rest = this.bytes.length - this.#recordStart;
     if (rest > UNENDING_RECORD_BYTES) throw this.#unending();
-    this.bytes = rest === 0 ? chunk : Buffer.concat([this.bytes.subarray(this.#recordStart), chunk]);
+    this.bytes = rest === 0 ? chunk : this.#join(rest, chunk);
     this.#at -= this.#recordStart;
     this.#fieldStart -= this.#recordStart;
     this.#recordStart = 0;
@@ -136,6 +137,16 @@ export class RecordScanner {
     if (this.#inQuotes && awaited !== QUOTE) this.#pendingFlags |= MALFORMED | UNCLOSED;
     const end = !this.#inQuotes && awaited === CR ? length - 1 : length;
     return this.#recordStart < length && this.#endRecord(end, length);
+  }
+
+  /** The unfinished record and the chunk behind it, in one piece of memory that serves again and again. */
+  #join(rest: number, chunk: Buffer): Buffer {
+    const size = rest + chunk.length;
+    const target = this.#joined.length < size ? Buffer.allocUnsafeSlow(size * 2) : this.#joined;
+    this.bytes.copy(target, 0, this.#recordStart);
+    chunk.copy(target, rest);
+    this.#joined = target;
+    return target.subarray(0, size);
   }
 
   /** None of the bytes of a mark is special, so it does no harm to have scanned a part of it. */
