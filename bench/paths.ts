@@ -1,0 +1,37 @@
+/** The ways that are compared, and where each gets its rows. */
+export const PATHS = {
+  ours: {
+    title: 'our flow in Node-RED, ledger in PostgreSQL',
+    rows: 'sync-select: a cursor, 5,000 rows at a time',
+  },
+  'ours-memory': {
+    title: 'our flow in Node-RED, ledger in memory',
+    rows: 'sync-select: a cursor, 5,000 rows at a time',
+  },
+  example: {
+    title: 'examples/flows.json whole: dead letters and write-back included',
+    rows: 'sync-select: a cursor, 5,000 rows at a time',
+  },
+  array: {
+    title: 'jsforce loadAndWaitForResults, rows as an array',
+    rows: 'pg: one SELECT, all rows as objects',
+  },
+  stream: {
+    title: 'jsforce loadAndWaitForResults, rows as a CSV stream',
+    rows: 'pg-copy-streams: COPY … TO STDOUT, piped into jsforce',
+  },
+  strings: {
+    title: 'jsforce by hand, results as raw strings',
+    rows: 'pg-copy-streams: COPY … TO STDOUT, piped into jsforce',
+  },
+  floor: {
+    title: 'the floor: COPY to a file, one PUT of it, results to files',
+    rows: 'pg-copy-streams: COPY … TO STDOUT, into a file',
+  },
+} as const;
+
+export type PathName = keyof typeof PATHS;
+
+export function isPathName(name: string): name is PathName {
+  return Object.hasOwn(PATHS, name);
+}
