@@ -111,7 +111,12 @@ function createDispatcher(tls: TlsOptions, timeouts: Timeouts): Dispatcher {
     allowH2: false,
   };
   if (!proxyIsSet()) return new Agent(options);
-  return new EnvHttpProxyAgent({ ...options, requestTls: { timeout: timeouts.connectMs, ...secure } });
+  return new EnvHttpProxyAgent({
+    ...options,
+    requestTls: { timeout: timeouts.connectMs, ...secure },
+    // Plain http is handed to the proxy as it is; https always goes through a tunnel.
+    proxyTunnel: false,
+  });
 }
 
 function proxyIsSet(): boolean {
