@@ -1,23 +1,23 @@
-import { readFile } from 'node:fs/promises';
-import type { Clock } from '../clock.ts';
-import { LoadError } from '../errors.ts';
-import { describeTable, type TableColumn } from './describe-tables.ts';
-import { parseTableName, quoteTable } from './identifiers.ts';
-import { lockSchema } from './migrate.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { Attempt } from '../failure.ts';
+import type { DatabaseError } from './database-error.ts';
+import { type DeadLetterTable, deadLetterTable } from './dead-letter-table.ts';
 import type { Database } from './pool.ts';
+import { fieldOf } from './record-field.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
+import { storableJson, storableText } from './storable-text.ts';
 
-/** A record that failed for good, or a message that an error stopped. */
+/** What is kept of one record that failed for good, or of one message that nobody could handle. */
 export interface NewDeadLetter {
-  /** The same failure has the same key however often it comes: it is stored once. */
+  /** The same failure has the same key, however often it arrives. */
   key: string;
-  /** The record as it was uploaded, or the payload of the message; anything that JSON holds. */
+  /** The record as uploaded (a failure's `originalData`), or a message's payload. */
   recordData: unknown;
   errorMessage: string;
   errorCode: string | null;
   errorCategory: string | null;
   retryable: boolean;
-  attempts: readonly unknown[];
+  attempts: readonly Attempt[];
   jobId: string | null;
   runId: string | null;
   loadName: string | null;
@@ -26,153 +26,149 @@ export interface NewDeadLetter {
   externalIdField: string | null;
 }
 
-export interface DeadLettersOptions {
+export interface DeadLetterOptions {
   table: string;
-  /** Make the table when it is missing. */
+  /** Makes the table when it is missing. */
   createTable: boolean;
-  clock: Clock;
-  /** Hears that the table is one of the Mule flow, with its four columns. */
+  clock?: Clock;
+  /** Hears once that the table has the Mule flow's four columns only. */
   onMuleTable?: () => void;
+  /** Hears of each time that storing waits for the database. */
+  onWait?: (error: DatabaseError, waitMs: number) => void;
 }
 
-export interface StoreResult {
-  stored: number;
-  /** Were there before: a delivery that came twice. */
-  alreadyThere: number;
-}
+const REPLACED = ' (Characters of the record that PostgreSQL cannot hold were replaced by U+FFFD.)';
 
-const MULE_COLUMNS = ['record_data', 'error_message', 'job_id', 'created_at'] as const;
-const OWN_COLUMNS = [
-  'id',
-  'key',
-  'run_id',
-  'load_name',
-  'object',
-  'operation',
-  'external_id_field',
-  'error_code',
-] as const;
-const TABLE_SQL = new URL('./dead-letter-table.sql', import.meta.url);
-
-/** How the table at hand is written to. A table made for the Mule flow knows no keys: there a repeat is stored twice. */
-type Statement = { text: string; unique: boolean };
+/** The columns that a letter is stored in, with what goes there. */
+const COLUMNS: { name: string; type: string; value: (letter: NewDeadLetter) => unknown }[] = [
+  { name: 'record_data', type: 'jsonb', value: ({ recordData }) => storableJson(recordData).json },
+  { name: 'error_message', type: 'text', value: messageOf },
+  { name: 'job_id', type: 'text', value: ({ jobId }) => jobId },
+  { name: 'key', type: 'text', value: ({ key }) => storableText(key) },
+  { name: 'run_id', type: 'text', value: ({ runId }) => runId },
+  { name: 'load_name', type: 'text', value: ({ loadName }) => loadName && storableText(loadName) },
+  { name: 'object', type: 'text', value: ({ object }) => object },
+  { name: 'operation', type: 'text', value: ({ operation }) => operation },
+  { name: 'external_id_field', type: 'text', value: ({ externalIdField }) => externalIdField },
+  { name: 'error_code', type: 'text', value: ({ errorCode }) => errorCode && storableText(errorCode) },
+  { name: 'error_category', type: 'text', value: ({ errorCategory }) => errorCategory },
+  { name: 'retryable', type: 'boolean', value: ({ retryable }) => retryable },
+  { name: 'attempts', type: 'jsonb', value: ({ attempts }) => storableJson(attempts).json },
+];
+const MULE_COLUMNS = COLUMNS.slice(0, 3);
 
 /**
- * The dead-letter table (design §9): one statement a batch, unique by key, so that a repeat stores nothing twice. Waits
- * while the database is away, and drops nothing.
+ * The table of dead letters. A letter is stored once, by its key; in a table of the Mule flow's four columns at least once.
+ * Storing waits for a database that is away, for as long as it takes: a letter is never dropped.
  */
 export class DeadLetters {
   readonly #db: Database;
-  readonly #options: DeadLettersOptions;
-  readonly #table: string;
-  #statement: Promise<Statement> | undefined;
+  readonly #options: DeadLetterOptions;
+  #table: Promise<DeadLetterTable> | undefined;
 
-  /** @throws LoadError CONFIG_INVALID for a name that names no table */
-  constructor(db: Database, options: DeadLettersOptions) {
+  constructor(db: Database, options: DeadLetterOptions) {
     this.#db = db;
     this.#options = options;
-    this.#table = quoteTable(parseTableName(options.table));
   }
 
   /**
-   * @throws LoadError CONFIG_INVALID when the table is missing (and not to be made) or another; DatabaseError
-   *   DB_QUERY_FAILED
+   * Finds or makes the table; `store` does so too. Does not wait.
+   *
+   * @throws LoadError CONFIG_INVALID, DB_UNAVAILABLE, DB_QUERY_FAILED
    */
-  async store(letters: readonly NewDeadLetter[], signal: AbortSignal): Promise<StoreResult> {
+  async prepare(): Promise<{ isMule: boolean }> {
+    const { isMule } = await this.#prepared();
+    return { isMule };
+  }
+
+  /** All of them, with one statement. `alreadyThere`: letters whose key was known, in the table or in the same batch. */
+  async store(
+    letters: readonly NewDeadLetter[],
+    signal?: AbortSignal,
+  ): Promise<{ stored: number; alreadyThere: number }> {
     if (letters.length === 0) return { stored: 0, alreadyThere: 0 };
-    const rows = JSON.stringify(letters, storable);
-    const { clock } = this.#options;
-    const stored = await retryWhileUnavailable(() => this.#insert(rows, signal), { clock, signal });
+    const { clock = systemClock, onWait } = this.#options;
+    const stored = await retryWhileUnavailable(() => this.#insert(letters, signal), {
+      clock,
+      signal,
+      ...(onWait === undefined ? {} : { onWait }),
+    });
     return { stored, alreadyThere: letters.length - stored };
   }
 
-  /** Looks the table up, and makes it when it is to be made: at deploy, so that a person hears then what is wrong. */
-  async prepare(): Promise<void> {
-    await this.#prepared();
+  async #insert(letters: readonly NewDeadLetter[], signal: AbortSignal | undefined): Promise<number> {
+    const table = await this.#prepared();
+    const columns = table.isMule ? MULE_COLUMNS : COLUMNS;
+    const values: unknown[] = columns.map(({ value }) => letters.map(value));
+    if (!table.isMule) values.push(letters.map(identityOf));
+    const statement = table.isMule ? muleStatement(table) : insertStatement(table.table);
+    return (await this.#db.query(statement, values, signal)).rowCount ?? 0;
   }
 
-  async #insert(rows: string, signal: AbortSignal): Promise<number> {
-    const { text } = await this.#prepared();
-    return (await this.#db.query(text, [rows], signal)).rowCount ?? 0;
-  }
-
-  #prepared(): Promise<Statement> {
-    this.#statement ??= this.#prepare().catch((error) => {
-      this.#statement = undefined;
+  #prepared(): Promise<DeadLetterTable> {
+    this.#table ??= this.#findTable().catch((error) => {
+      this.#table = undefined;
       throw error;
     });
-    return this.#statement;
+    return this.#table;
   }
 
-  async #prepare(): Promise<Statement> {
-    const columns = await this.#columns();
-    const names = new Set(columns.map(({ name }) => name));
-    const has = (name: string): boolean => names.has(name);
-    if (OWN_COLUMNS.every(has)) return { text: insertUnique(this.#table), unique: true };
-    if (!MULE_COLUMNS.every(has)) throw this.#foreignTable();
-    this.#options.onMuleTable?.();
-    return { text: insertMule(this.#table, columns), unique: false };
-  }
-
-  async #columns(): Promise<TableColumn[]> {
-    const { table, createTable } = this.#options;
-    const columns = await describeTable(this.#db, table);
-    if (columns.length > 0) return columns;
-    if (!createTable) {
-      throw new LoadError(
-        'CONFIG_INVALID',
-        `There is no table ${table}. Make it, or let the node make it ("create table").`,
-      );
-    }
-    const statements = (await readFile(TABLE_SQL, 'utf8')).replaceAll(/\bdead_letters\b/g, () => this.#table);
-    await this.#db.transaction(async (session) => {
-      await lockSchema(session);
-      const { rows } = await session.query<{ found: boolean }>(
-        'SELECT to_regclass($1) IS NOT NULL AS found',
-        [this.#table],
-      );
-      if (rows[0]?.found !== true) await session.query(statements);
-    });
-    return describeTable(this.#db, table);
-  }
-
-  #foreignTable(): LoadError {
-    const { table } = this.#options;
-    return new LoadError(
-      'CONFIG_INVALID',
-      `Table ${table} is no dead-letter table: it needs at least the columns ${MULE_COLUMNS.join(', ')}. Name another one.`,
-    );
+  async #findTable(): Promise<DeadLetterTable> {
+    const table = await deadLetterTable(this.#db, this.#options.table, this.#options.createTable);
+    if (table.isMule) this.#options.onMuleTable?.();
+    return table;
   }
 }
 
-const GIVEN = `jsonb_to_recordset($1::jsonb) AS given(key text, "recordData" jsonb, "errorMessage" text, "errorCode" text,
-  "errorCategory" text, retryable boolean, attempts jsonb, "jobId" text, "runId" text, "loadName" text, object text,
-  operation text, "externalIdField" text)`;
-
-/** `replay_of`: the latest earlier letter of the same record that a replay has taken. */
-function insertUnique(table: string): string {
-  return `INSERT INTO ${table} (record_data, error_message, job_id, key, run_id, load_name, object, operation,
-      external_id_field, error_code, error_category, retryable, attempts, replay_of)
-    SELECT "recordData", "errorMessage", "jobId", key, "runId", "loadName", object, operation, "externalIdField",
-      "errorCode", "errorCategory", retryable, attempts,
-      (SELECT max(earlier.id) FROM ${table} AS earlier
-       WHERE earlier.object = given.object AND earlier.status IN ('replaying', 'replayed')
-         AND coalesce(earlier.record_data ->> earlier.external_id_field, earlier.record_data ->> 'Id')
-           = coalesce("recordData" ->> "externalIdField", "recordData" ->> 'Id'))
-    FROM ${GIVEN}
+/**
+ * One parameter for each column, an array over all letters; the last holds what each record is known by. A letter of a record
+ * that is being replayed, or was, refers to the letter that it had.
+ */
+function insertStatement(table: string): string {
+  const names = COLUMNS.map(({ name }) => name).join(', ');
+  return `
+    INSERT INTO ${table} (${names}, replay_of)
+    SELECT ${COLUMNS.map(({ name, type }) => `new.${name}::${type}`).join(', ')},
+           CASE WHEN new.identity IS NOT NULL THEN
+             (SELECT max(before.id) FROM ${table} AS before
+              WHERE before.status IN ('replaying', 'replayed') AND before.object = new.object
+                AND before.record_data @> new.identity::jsonb)
+           END
+    FROM ${unnestOf(COLUMNS.length + 1)} AS new (${names}, identity)
     ON CONFLICT (key) DO NOTHING`;
 }
 
-function insertMule(table: string, columns: readonly TableColumn[]): string {
-  const type = columns.find(({ name }) => name === 'record_data')?.type ?? 'text';
-  return `INSERT INTO ${table} (record_data, error_message, job_id, created_at)
-    SELECT "recordData"::text::${type}, "errorMessage", "jobId", clock_timestamp() FROM ${GIVEN}`;
+/** Somebody else made the table: its column types are theirs, and a message that is too long for it is cut. */
+function muleStatement({ table, types, lengths }: DeadLetterTable): string {
+  const names = MULE_COLUMNS.map(({ name }) => name);
+  const texts = names.map((name) => {
+    const length = lengths.get(name);
+    const text = length === undefined ? `new.${name}` : `left(new.${name}, ${length})`;
+    return name === 'record_data' ? `new.record_data::${types.get(name)}` : `${text}::${types.get(name)}`;
+  });
+  return `
+    INSERT INTO ${table} (${names.join(', ')}, created_at)
+    SELECT ${texts.join(', ')}, clock_timestamp()
+    FROM ${unnestOf(MULE_COLUMNS.length)} AS new (${names.join(', ')})`;
 }
 
-/** What JSON or jsonb cannot hold: big integers, bytes, NUL, halves of a character. */
-function storable(this: unknown, name: string, value: unknown): unknown {
-  const original = (this as Record<string, unknown> | undefined)?.[name];
-  if (Buffer.isBuffer(original)) return original.toString('base64');
-  if (typeof value === 'bigint') return String(value);
-  return typeof value === 'string' ? value.replaceAll('\0', '\uFFFD').toWellFormed() : value;
+function unnestOf(count: number): string {
+  return `unnest(${Array.from({ length: count }, (_, index) => `$${index + 1}::text[]`).join(', ')})`;
+}
+
+function messageOf({ errorMessage, recordData }: NewDeadLetter): string {
+  const message = storableText(errorMessage);
+  return storableJson(recordData).changed ? message + REPLACED : message;
+}
+
+/** By what a record is known again when it fails once more: its external id, else its Id. */
+function identityOf({ recordData, object, externalIdField }: NewDeadLetter): string | null {
+  if (object === null || typeof recordData !== 'object' || recordData === null) return null;
+  for (const field of [externalIdField, 'Id']) {
+    const value = field === null ? undefined : fieldOf(recordData as Record<string, unknown>, field);
+    if (field !== null && value !== undefined && value !== null && value !== '') {
+      return storableJson({ [field]: value }).json;
+    }
+  }
+  return null;
 }

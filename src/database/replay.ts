@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { LoadError } from '../errors.ts';
 import type { SourceRecord } from '../record.ts';
-import { describeTable } from './describe-tables.ts';
-import { parseTableName, quoteTable } from './identifiers.ts';
+import { ClaimOwner } from './claim-owner.ts';
+import { deadLetterTable } from './dead-letter-table.ts';
 import type { Database } from './pool.ts';
+import * as sql from './replay-sql.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
 
 /** Which dead letters to send again; undefined: any. */
@@ -14,7 +14,7 @@ export interface ReplayFilter {
   jobId: string | undefined;
 }
 
-/** Records of one batch, all for the same object and operation, taken out of everybody else's reach. */
+/** Letters taken out of everybody else's reach: of one object, operation and external id field, so that they fit in one job. */
 export interface Claim {
   id: string;
   object: string;
@@ -29,116 +29,151 @@ interface Group {
   external_id_field: string | null;
 }
 
-const FILTER = `status = 'dead' AND object IS NOT NULL AND operation IS NOT NULL
-  AND ($1::text IS NULL OR error_category = $1) AND ($2::text IS NULL OR error_code = $2)
-  AND ($3::text IS NULL OR job_id = $3)`;
+interface ClaimedLetter {
+  id: string;
+  record_data: SourceRecord;
+}
+
+/** How far one pass over the letters has come. */
+interface Pass {
+  /** The newest letter there was when it began: what fails again meanwhile is for the next pass. */
+  newest: string;
+  groups: Group[];
+  /** The last letter taken of the first group. */
+  after: string;
+}
 
 /**
- * Sends dead letters again: claims them, and says at the end whether they were loaded. Two replays at once share the letters
- * (SKIP LOCKED), and none is in two claims.
+ * Sends dead letters again. They are claimed (`dead` to `replaying`) before they are sent, so that several replays share them
+ * (SKIP LOCKED) and none is in two claims; a claim is settled (`replayed`, with an attempt more) or released (`dead` again)
+ * when it is known what became of its records. Letters stay in the table as evidence. Everything waits for a database that
+ * is away.
  */
 export class Replay {
   readonly #db: Database;
-  readonly #clock: Clock;
   readonly #name: string;
-  readonly #table: string;
+  readonly #clock: Clock;
+  readonly #owner: ClaimOwner;
+  readonly #passes = new WeakMap<ReplayFilter, Pass>();
 
-  /** @throws LoadError CONFIG_INVALID for a name that names no table */
   constructor(db: Database, table: string, clock: Clock) {
     this.#db = db;
-    this.#clock = clock;
     this.#name = table;
-    this.#table = quoteTable(parseTableName(table));
+    this.#clock = clock;
+    this.#owner = new ClaimOwner(db, clock);
   }
 
-  /** @throws LoadError CONFIG_INVALID when the table cannot be replayed: it is missing, or the Mule flow's four columns */
+  /** @throws LoadError CONFIG_INVALID when the table cannot be replayed: it is missing, or has the Mule flow's columns only */
   async check(): Promise<void> {
-    const names = new Set((await describeTable(this.#db, this.#name)).map(({ name }) => name));
-    if (names.has('claim_id') && names.has('key')) return;
-    const why = names.size === 0 ? 'does not exist' : 'has no claim_id, so its letters cannot be claimed';
-    throw new LoadError(
-      'CONFIG_INVALID',
-      `Table ${this.#name} ${why}; only a table made by the dead-letter node can be replayed.`,
-    );
+    await this.#patiently(async () => undefined);
   }
 
-  /** The next letters, at most `size`, oldest first; undefined when none is left. */
-  async claim(filter: ReplayFilter, size: number, signal: AbortSignal): Promise<Claim | undefined> {
-    const id = randomUUID();
-    const given = [filter.category ?? null, filter.errorCode ?? null, filter.jobId ?? null];
-    for (;;) {
-      const group = await this.#nextGroup(given, signal);
-      if (!group) return undefined;
-      const records = await this.#take(id, given, group, size, signal);
+  /**
+   * The next letters, at most `size`, oldest first within their group; undefined when none is left. Every claim must be
+   * settled or released. Calls with one and the same filter object are one pass, in which each letter comes at most once,
+   * whatever becomes of it meanwhile.
+   */
+  async claim(filter: ReplayFilter, size: number, signal?: AbortSignal): Promise<Claim | undefined> {
+    const pass = await this.#pass(filter, signal);
+    for (let [group] = pass.groups; group !== undefined; [group] = pass.groups) {
       const { object, operation, external_id_field: externalIdField } = group;
-      if (records.length > 0) return { id, object, operation, externalIdField, records };
+      const place = [pass.newest, object, operation, externalIdField, pass.after, size];
+      const { id, letters } = await this.#take([...valuesOf(filter), ...place], signal);
+      const last = letters.at(-1);
+      if (last !== undefined) {
+        pass.after = last.id;
+        return {
+          id,
+          object,
+          operation,
+          externalIdField,
+          records: letters.map(({ record_data }) => record_data),
+        };
+      }
+      pass.groups.shift();
+      pass.after = '0';
     }
+    return undefined;
   }
 
-  /** Its records were loaded, or failed again as letters of their own. The row stays as evidence. */
+  /** The records are in jobs that are settled; those that failed again are letters of their own. */
   async settle(claimId: string): Promise<void> {
-    await this.#end(
-      `UPDATE ${this.#table} SET status = 'replayed', changed_at = clock_timestamp(),
-         attempts = attempts || jsonb_build_array(jsonb_build_object('at', clock_timestamp(), 'via', 'replay', 'claimId', claim_id))
-       WHERE claim_id = $1 AND status = 'replaying'`,
-      claimId,
-    );
+    await this.#patiently((table) => this.#db.query(sql.settle(table), [claimId]));
+    this.#owner.end(claimId);
   }
 
-  /** None of its records was loaded: they may be claimed again. */
+  /** None of the records was loaded: the letters may be claimed again. */
   async release(claimId: string): Promise<void> {
-    await this.#end(
-      `UPDATE ${this.#table} SET status = 'dead', claim_id = NULL, changed_at = clock_timestamp()
-       WHERE claim_id = $1 AND status = 'replaying'`,
-      claimId,
-    );
+    await this.#patiently((table) => this.#db.query(sql.release(table), [claimId]));
+    this.#owner.end(claimId);
   }
 
-  /** Claims that have not ended. */
+  /**
+   * Claims that have not ended, oldest first; the ledger knows what became of each. Left out are those of another replay
+   * that is at work, here or in another process.
+   */
   async openClaims(): Promise<string[]> {
-    const { rows } = await this.#db.query<{ claim_id: string }>(
-      `SELECT DISTINCT claim_id FROM ${this.#table} WHERE status = 'replaying' AND claim_id IS NOT NULL`,
-    );
+    const { rows } = await this.#patiently((table) => {
+      return this.#db.query<{ claim_id: string }>(sql.openClaims(table), [this.#owner.name]);
+    });
     return rows.map(({ claim_id }) => claim_id);
   }
 
-  /** Letters that another replay is claiming just now are passed over, so the group that comes first may be empty. */
-  async #nextGroup(given: (string | null)[], signal: AbortSignal): Promise<Group | undefined> {
-    const { rows } = await this.#db.query<Group>(
-      `SELECT object, operation, external_id_field FROM ${this.#table} WHERE ${FILTER}
-       ORDER BY object, operation, external_id_field, id LIMIT 1 FOR UPDATE SKIP LOCKED`,
-      given,
-      signal,
-    );
-    return rows[0];
+  /** Claims of ours that have not ended are left to others. */
+  close(): void {
+    this.#owner.close();
   }
 
+  async #pass(filter: ReplayFilter, signal: AbortSignal | undefined): Promise<Pass> {
+    const known = this.#passes.get(filter);
+    if (known !== undefined) return known;
+    const pass = await this.#patiently(async (table) => {
+      const { rows } = await this.#db.query<{ newest: string }>(sql.newest(table), [], signal);
+      const newest = rows[0]?.newest ?? '0';
+      const groups = await this.#db.query<Group & object>(
+        sql.groups(table),
+        [...valuesOf(filter), newest],
+        signal,
+      );
+      return { newest, groups: groups.rows, after: '0' };
+    }, signal);
+    this.#passes.set(filter, pass);
+    return pass;
+  }
+
+  /** The answer may be lost: before the claim is repeated, the letters that it got are looked for. */
   async #take(
-    claimId: string,
-    given: (string | null)[],
-    group: Group,
-    size: number,
-    signal: AbortSignal,
-  ): Promise<SourceRecord[]> {
-    const { rows } = await this.#db.query<{ record_data: SourceRecord }>(
-      `WITH taken AS (
-         SELECT id FROM ${this.#table} WHERE ${FILTER}
-           AND object = $4 AND operation = $5 AND external_id_field IS NOT DISTINCT FROM $6
-         ORDER BY id LIMIT $7 FOR UPDATE SKIP LOCKED),
-       claimed AS (
-         UPDATE ${this.#table} AS letter SET status = 'replaying', claim_id = $8, changed_at = clock_timestamp()
-         FROM taken WHERE letter.id = taken.id RETURNING letter.id, letter.record_data)
-       SELECT record_data FROM claimed ORDER BY id`,
-      [...given, group.object, group.operation, group.external_id_field, size, claimId],
-      signal,
-    );
-    return rows.map(({ record_data }) => record_data);
+    values: unknown[],
+    signal: AbortSignal | undefined,
+  ): Promise<{ id: string; letters: ClaimedLetter[] }> {
+    const id = await this.#owner.newClaim(signal);
+    let isRepeated = false;
+    const letters = await this.#patiently(async (table) => {
+      const query = (text: string, given: unknown[]) =>
+        this.#db.query<ClaimedLetter & object>(text, given, signal);
+      const taken = isRepeated ? (await query(sql.claimed(table), [id])).rows : [];
+      isRepeated = true;
+      return taken.length > 0 ? taken : (await query(sql.claim(table), [...values, id])).rows;
+    }, signal);
+    if (letters.length === 0) this.#owner.end(id);
+    return { id, letters };
   }
 
-  async #end(statement: string, claimId: string): Promise<void> {
-    await retryWhileUnavailable(() => this.#db.query(statement, [claimId]), {
-      clock: this.#clock,
-      maxMs: 600_000,
-    });
+  #patiently<T>(fn: (table: string) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return retryWhileUnavailable(async () => fn(await this.#table()), { clock: this.#clock, signal });
   }
+
+  async #table(): Promise<string> {
+    const { table, isMule } = await deadLetterTable(this.#db, this.#name, false);
+    if (!isMule) return table;
+    throw new LoadError(
+      'CONFIG_INVALID',
+      `Table ${this.#name} has the columns of the Mule flow only: nobody knows where its records were to go, so they cannot ` +
+        'be replayed. Name a table that the dead-letter node made.',
+    );
+  }
+}
+
+function valuesOf({ category, errorCode, jobId }: ReplayFilter): (string | null)[] {
+  return [category ?? null, errorCode ?? null, jobId ?? null];
 }
