@@ -1,10 +1,10 @@
 /** Sends dead letters again, once they are mended, to where they failed. */
 import { systemClock } from '../src/clock.ts';
-import { Replay, type ReplayBatch, type ReplayFilter } from '../src/database/replay.ts';
+import { type Claim, Replay, type ReplayFilter } from '../src/database/replay.ts';
 import { LoadError, reasonOf } from '../src/errors.ts';
 import { type ClaimEnd, claims } from '../src/load/claims.ts';
 import { claimState } from '../src/load/connection.ts';
-import { markingLast, OutputSequence } from './shared/batches.ts';
+import { OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
@@ -54,7 +54,7 @@ export default function (RED: Red): void {
 function readReplay(properties: ConfigReader) {
   const { database } = properties.node<SyncDatabaseNode>('database', 'sync-database');
   return {
-    replay: new Replay(database, { table: properties.optionalText('table', 'sf_sync_dead_letter') }),
+    replay: new Replay(database, properties.optionalText('table', 'sf_sync_dead_letter'), systemClock),
     category: properties.typedInput('category', TEXT_TYPES, 'str'),
     errorCode: properties.typedInput('errorCode', TEXT_TYPES, 'str'),
     jobId: properties.typedInput('jobId', TEXT_TYPES, 'str'),
@@ -73,46 +73,63 @@ async function replay(
 ): Promise<void> {
   const { settings } = input;
   status.waiting('earlier claims');
+  await settings.replay.check();
   await endEarlierClaims(settings.replay, node);
   const filter = await filterOf(input);
+  const most = await limitOf(input);
   const meter = new RateMeter(systemClock, 'letters');
-  const sequence = { maxInFlight: settings.maxInFlight, onError: 'stop', stuckAfter: STUCK_AFTER_S } as const;
+  const { maxInFlight } = settings;
   try {
-    await sendSequence(RED, node, input, sequence, (send, signal) => {
-      const batches = noting(sent, settings.replay.claim(filter, { batchSize: settings.batchSize, signal }));
-      return sendClaims(input.message, batches, async (message, letters) => {
-        await send(message);
-        meter.add(letters);
-        status.working(meter.text());
-      });
-    });
+    await sendSequence(
+      RED,
+      node,
+      input,
+      { maxInFlight, onError: 'stop', stuckAfter: STUCK_AFTER_S },
+      (send, signal) =>
+        sendClaims(input, filter, most, signal, async (message, claim) => {
+          if (claim) sent.add(claim.id);
+          await send(message);
+          meter.add(claim?.records.length ?? 0);
+          status.working(meter.text());
+        }),
+    );
   } finally {
     await releaseUntaken(settings.replay, sent);
   }
   status.done(meter.text());
 }
 
-/** A claim is noted as soon as it is made: one that is never sent must be released too. */
-async function* noting(sent: Set<string>, batches: AsyncIterable<ReplayBatch>): AsyncGenerator<ReplayBatch> {
-  for await (const batch of batches) {
-    sent.add(batch.claimId);
-    yield batch;
-  }
-}
-
+/** One claim ahead of what is sent, so that the last batch is known as such. */
 async function sendClaims(
-  message: Message,
-  batches: AsyncIterable<ReplayBatch>,
-  send: (message: Message, letters: number) => Promise<void>,
+  { message, settings }: Input<Settings>,
+  filter: ReplayFilter,
+  most: number,
+  signal: AbortSignal,
+  send: (message: Message, claim?: Claim) => Promise<void>,
 ): Promise<void> {
   const output = new OutputSequence({ outer: message.parts });
-  for await (const { value, last } of markingLast(batches)) {
-    const { claimId, object, operation, externalIdField, records } = value;
-    const carried = { ...message, job: { object, operation, externalIdField }, claim: { id: claimId } };
-    await send(output.batch(carried, records, last), records.length);
+  let left = most;
+  const next = async () => {
+    const claim =
+      left > 0 ? await settings.replay.claim(filter, Math.min(settings.batchSize, left), signal) : undefined;
+    left -= claim?.records.length ?? 0;
+    return claim;
+  };
+  let claim = await next();
+  while (claim) {
+    const { id, object, operation, externalIdField, records } = claim;
+    const following = await next();
+    const carried = { ...message, job: { object, operation, externalIdField }, claim: { id } };
+    try {
+      await send(output.batch(carried, records, following === undefined), claim);
+    } catch (error) {
+      if (following) await settings.replay.release(following.id);
+      throw error;
+    }
+    claim = following;
   }
   const closing = output.closing(message);
-  if (closing) await send(closing, 0);
+  if (closing) await send(closing);
 }
 
 /** Claims that no run took when their batches were through: nothing will load them. */
@@ -120,19 +137,19 @@ async function releaseUntaken(replay: Replay, sent: Set<string>): Promise<void> 
   for (const claimId of [...sent]) {
     if (claims.isLoading(claimId)) continue;
     sent.delete(claimId);
-    await replay.releaseClaim(claimId);
+    await replay.release(claimId);
   }
 }
 
 /** Claims of an earlier process or deploy: the ledger tells what became of them. */
 async function endEarlierClaims(replay: Replay, node: Node): Promise<void> {
   let unknown = 0;
-  for (const { claimId } of await replay.openClaims()) {
+  for (const claimId of await replay.openClaims()) {
     if (claims.isLoading(claimId)) continue;
     const state = await claimState(claimId);
     if (state === undefined) unknown += 1;
-    else if (state === 'settled') await replay.settleClaim(claimId);
-    else if (state !== 'loading') await replay.releaseClaim(claimId);
+    else if (state === 'settled') await replay.settle(claimId);
+    else if (state !== 'loading') await replay.release(claimId);
   }
   if (unknown === 0) return;
   node.warn(
@@ -141,16 +158,15 @@ async function endEarlierClaims(replay: Replay, node: Node): Promise<void> {
   );
 }
 
-async function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void> {
-  if (end === 'settled') await replay.settleClaim(claimId);
-  else await replay.releaseClaim(claimId);
+function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void> {
+  return end === 'settled' ? replay.settle(claimId) : replay.release(claimId);
 }
 
 async function filterOf({ message, settings }: Input<Settings>): Promise<ReplayFilter> {
   const [category, errorCode, jobId] = await Promise.all(
     [settings.category, settings.errorCode, settings.jobId].map((input) => textOf(input, message)),
   );
-  return { category, errorCode, jobId, limit: await limitOf(message, settings.limit) };
+  return { category, errorCode, jobId };
 }
 
 async function textOf(input: TypedInput, message: Message): Promise<string | undefined> {
@@ -158,9 +174,10 @@ async function textOf(input: TypedInput, message: Message): Promise<string | und
   return value === undefined || value === null || value === '' ? undefined : String(value);
 }
 
-async function limitOf(message: Message, input: TypedInput): Promise<number | undefined> {
-  const value = await textOf(input, message);
-  const limit = value === undefined ? undefined : Number(value);
-  if (limit === undefined || (Number.isSafeInteger(limit) && limit > 0)) return limit;
+async function limitOf({ message, settings }: Input<Settings>): Promise<number> {
+  const value = await settings.limit.evaluate(message);
+  if (value === undefined || value === null || value === '') return Number.POSITIVE_INFINITY;
+  const limit = Number(value);
+  if (Number.isSafeInteger(limit) && limit > 0) return limit;
   throw new LoadError('CONFIG_INVALID', 'limit must be a whole number of at least 1, or empty.');
 }
