@@ -205,11 +205,11 @@ function sorted(
 }
 
 function checkNumbers({ maxAttempts, backoffMs, concurrency }: RetryOptions): void {
-  const check = (name: string, value: number, least: number) => {
-    if (Number.isInteger(value) && value >= least) return;
-    throw new LoadError('CONFIG_INVALID', `${name} must be a whole number, ${least} at least: ${value}`);
+  const check = (name: string, isRight: boolean, what: string, value: number) => {
+    if (!isRight) throw new LoadError('CONFIG_INVALID', `${name} must be ${what}: ${value}`);
   };
-  check('maxAttempts', maxAttempts, 1);
-  check('backoff', backoffMs, 0);
-  check('concurrency', concurrency, 1);
+  const isCount = (value: number) => Number.isInteger(value) && value >= 1;
+  check('maxAttempts', isCount(maxAttempts), 'a whole number, 1 at least', maxAttempts);
+  check('concurrency', isCount(concurrency), 'a whole number, 1 at least', concurrency);
+  check('backoff', Number.isFinite(backoffMs) && backoffMs >= 0, 'a time, 0 at least', backoffMs);
 }

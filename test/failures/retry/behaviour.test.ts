@@ -245,7 +245,12 @@ describe('a retry', () => {
     await assert.rejects(world.retry().retry([{ ...failure, key: '' }], INSERT), (error) =>
       isLoadError(error, 'RECORD_INVALID'),
     );
-    for (const wrong of [{ maxAttempts: 0 }, { concurrency: 1.5 }, { backoffMs: -1 }]) {
+    for (const wrong of [
+      { maxAttempts: 0 },
+      { concurrency: 1.5 },
+      { backoffMs: -1 },
+      { backoffMs: Number.NaN },
+    ]) {
       assert.throws(
         () => world.retry(wrong),
         (error) => isLoadError(error, 'CONFIG_INVALID'),
