@@ -43,6 +43,7 @@ export default function (RED: Red): void {
       handle: (input) => replay(RED, this, input, sent, status),
       close: () => {
         claims.off('ended', onEnded);
+        if (settings.ok) settings.value.replay.close();
       },
     });
   }
