@@ -2,6 +2,7 @@
  * `npm start`: the example flow on a local PostgreSQL and a local Salesforce org, with one load at once. See
  * sandbox/README.md.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { disagreements } from './launcher/agreement.ts';
 import { buildIfStale } from './launcher/built-package.ts';
@@ -17,6 +18,8 @@ import { type EmbeddedPostgres, startPostgres } from './postgres/embedded-postgr
 import { seedPendingSync } from './postgres/seed.ts';
 
 const DEFAULT_PORT = 1880;
+/** A node shows its status at most twice a second, so the last one comes after the receipt. */
+const LAST_STATUS_MS = 600;
 
 interface Sandbox {
   postgres: EmbeddedPostgres;
@@ -78,9 +81,9 @@ async function run(
 
 /** Found out before anything is started: the port of one's own Node-RED is the likeliest thing to be taken. */
 async function editorPort({ port, once }: LauncherOptions): Promise<number> {
+  if (once && port === undefined) return 0;
   const wanted = port ?? DEFAULT_PORT;
   if (wanted === 0 || (await isFree(wanted))) return wanted;
-  if (once && port === undefined) return 0;
   throw new Error(
     `Port ${wanted} is in use, perhaps by a Node-RED of your own. Choose another: npm start -- --port ${wanted + 1}`,
   );
@@ -157,7 +160,9 @@ async function loadAndCompare(
 async function watched({ nodeRed, flow }: Sandbox, interrupted: AbortSignal): Promise<FinishedLoad> {
   const progress = new Progress(flow.steps, nodeRed.comms, process.stdout);
   try {
-    return await unlessAborted(performLoad(nodeRed, flow), interrupted);
+    const load = await unlessAborted(performLoad(nodeRed, flow), interrupted);
+    await wait(LAST_STATUS_MS);
+    return load;
   } finally {
     progress.stop();
   }

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 export interface LauncherOptions {
   /** Of the seeded table. */
   rows: number;
-  /** Undefined: 1880, or in `once` mode any other free one. */
+  /** Undefined: 1880, or in `once` mode any free one. */
   port: number | undefined;
   /** One load, then the end. */
   once: boolean;
