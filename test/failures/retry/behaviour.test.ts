@@ -261,10 +261,11 @@ describe('a retry', () => {
 
 describe('a retry that meets a limit', () => {
   let world: World;
-  beforeEach(async () => {
+  before(async () => {
     world = await startWorld();
   });
-  afterEach(() => world.close());
+  beforeEach(() => world.reset());
+  after(() => world.close());
 
   const contacts = (count: number, markAt = -1, mark = '') =>
     Array.from({ length: count }, (_, at) =>

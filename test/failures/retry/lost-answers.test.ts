@@ -14,12 +14,15 @@ const UNIQUE_BY_NOTHING = { ...INSERT, object: 'Load_Test__c', externalIdField: 
 
 describe('a retry whose answer is lost', () => {
   let world: World;
-  beforeEach(async () => {
+  before(async () => {
     world = await startWorld();
+  });
+  beforeEach(async () => {
+    await world.reset();
     // CreatedDate has whole seconds: nothing that is there before must count as made since.
     await world.clock.advance(10_000);
   });
-  afterEach(() => world.close());
+  after(() => world.close());
 
   const contact = (id: string): Failure =>
     failureOf(world.classifier, `key ${id}`, { LastName: `N ${id}`, External_Id__c: id });

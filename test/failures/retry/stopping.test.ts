@@ -12,11 +12,12 @@ const INSERT = { id: '750xx', object: 'Load_Test__c', operation: 'insert', exter
 
 describe('a retry that is stopped', () => {
   let world: World;
-  beforeEach(async () => {
+  before(async () => {
     world = await startWorld();
     await world.describe.describe('Load_Test__c');
   });
-  afterEach(() => world.close());
+  beforeEach(() => world.reset());
+  after(() => world.close());
 
   const failures = (count: number): Failure[] =>
     Array.from({ length: count }, (_, at) =>
@@ -214,10 +215,11 @@ describe('a retry that is stopped', () => {
 
 describe('calls side by side', () => {
   let world: World;
-  beforeEach(async () => {
+  before(async () => {
     world = await startWorld();
   });
-  afterEach(() => world.close());
+  beforeEach(() => world.reset());
+  after(() => world.close());
 
   /** Counts calls in flight, and which parents they touch, by what the org sees. */
   async function overlaps(

@@ -24,7 +24,7 @@ export class World {
   readonly session: SalesforceSession;
   readonly records: RecordsApi;
   readonly describe: DescribeApi;
-  readonly ledger: MemoryLedger;
+  ledger: MemoryLedger;
   readonly classifier: Classifier;
   readonly #directory: string;
 
@@ -65,6 +65,12 @@ export class World {
       random: () => 0.5,
       ...options,
     });
+  }
+
+  /** As new: an empty org, and a ledger that knows nothing. A new world takes a new key pair, which is slow. */
+  async reset(): Promise<void> {
+    await this.org.reset();
+    this.ledger = new MemoryLedger(this.clock);
   }
 
   /** Loads a CSV by a Bulk job to its end, and classifies what failed. */
