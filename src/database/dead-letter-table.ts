@@ -7,6 +7,9 @@ import { findColumns, type TableColumns } from './table-columns.ts';
 
 const DEFINITION = new URL('./dead-letter-table.sql', import.meta.url);
 
+/** Through pg_class: to_regclass alone answers from what the session has cached. */
+const IS_THERE = 'SELECT FROM pg_class WHERE oid = to_regclass($1)';
+
 const MULE_COLUMNS = ['record_data', 'error_message', 'job_id', 'created_at'];
 const OWN_COLUMNS = [
   'id',
@@ -61,8 +64,8 @@ async function createTable(db: Database, name: string): Promise<TableColumns | u
   const definition = (await readFile(DEFINITION, 'utf8')).replaceAll('{{table}}', () => table);
   await db.transaction(async (session) => {
     await lockSchema(session);
-    const { rows } = await session.query('SELECT WHERE to_regclass($1) IS NULL', [table]);
-    if (rows.length > 0) await session.query(definition);
+    const { rows } = await session.query(IS_THERE, [table]);
+    if (rows.length === 0) await session.query(definition);
   });
   return findColumns(db, name);
 }

@@ -130,9 +130,12 @@ function insertStatement(table: string): string {
     INSERT INTO ${table} (${names}, replay_of)
     SELECT ${COLUMNS.map(({ name, type }) => `new.${name}::${type}`).join(', ')},
            CASE WHEN new.identity IS NOT NULL THEN
-             (SELECT max(before.id) FROM ${table} AS before
-              WHERE before.status IN ('replaying', 'replayed') AND before.object = new.object
-                AND before.record_data @> new.identity::jsonb)
+             (SELECT max(id) FROM (
+               SELECT before.id FROM ${table} AS before
+               WHERE before.status IN ('replaying', 'replayed') AND before.object = new.object
+                 AND before.record_data @> new.identity::jsonb
+               -- Or else the planner reads the primary key backwards until it finds one.
+               OFFSET 0) AS same)
            END
     FROM ${unnestOf(COLUMNS.length + 1)} AS new (${names}, identity)
     ON CONFLICT (key) DO NOTHING`;

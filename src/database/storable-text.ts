@@ -5,7 +5,7 @@ export function storableText(text: string): string {
   return text.replaceAll('\0', REPLACEMENT).toWellFormed();
 }
 
-/** JSON that jsonb takes, keys included. `changed`: something in it could not be kept as it was. */
+/** JSON that jsonb takes, keys included; bytes as base64. `changed`: a text in it could not be kept as it was. */
 export function storableJson(value: unknown): { json: string; changed: boolean } {
   let changed = false;
   const keep = (text: string): string => {
@@ -13,11 +13,14 @@ export function storableJson(value: unknown): { json: string; changed: boolean }
     changed ||= kept !== text;
     return kept;
   };
-  const json = JSON.stringify(value, (_key, item) => {
+  const json = JSON.stringify(value, function (this: Record<string, unknown>, key: string, item: unknown) {
+    // A Buffer has been made an array of numbers before it comes here.
+    const original = this[key];
+    if (Buffer.isBuffer(original)) return original.toString('base64');
     if (typeof item === 'string') return keep(item);
     if (typeof item === 'bigint') return String(item);
     return isPlainObject(item)
-      ? Object.fromEntries(Object.entries(item).map(([key, of]) => [keep(key), of]))
+      ? Object.fromEntries(Object.entries(item).map(([name, of]) => [keep(name), of]))
       : item;
   });
   return { json: json ?? 'null', changed };
