@@ -24,7 +24,7 @@ Starts a PostgreSQL with a seeded table, a local Salesforce org and Node-RED wit
 leaves the editor open until Ctrl-C. Nothing is kept afterwards.
 
   --rows N   rows of the source table (default 10000)
-  --port N   port of the Node-RED editor (default 1880)
+  --port N   port of the Node-RED editor (default 1880; with --once any that is free)
   --once     perform the load and end; exit code 0 only if source rows, org and dead letters agree
   --json     print the outcome as one line of JSON, last
   --twice    run the flow a second time and check that nothing is loaded
