@@ -26,8 +26,8 @@ import { StatusLine } from './shared/status.ts';
 /** The file being written, one that uploads, one that waits. */
 const SCRATCH_FILES = 3;
 const OUTAGE_MS = 600_000;
-/** How often a second Node-RED looks whether the first one is gone. */
-const STAND_IN_EVERY_MS = 30_000;
+/** How often a second Node-RED looks whether the first one is gone, unless settings.js says otherwise. */
+const STAND_IN_SECONDS = 30;
 const MEGABYTE = 1_000_000;
 const DELIMITERS = Object.keys(COLUMN_DELIMITERS) as ColumnDelimiter[];
 const ENDINGS = Object.keys(LINE_ENDINGS) as LineEnding[];
@@ -45,7 +45,7 @@ export default function (RED: Red): void {
     const flows = whileFlowsRun(RED, () => start());
     const load = new Load({
       ...settings.value.load,
-      connection: settings.value.node.connection,
+      connection: settings.value.connection,
       maxFiles: SCRATCH_FILES,
       outageMs: OUTAGE_MS,
       onJob: (job, carried) => this.send([{ ...carried, payload: job, job }, null, null]),
@@ -63,7 +63,7 @@ export default function (RED: Red): void {
     });
     const say = (error: unknown) => this.warn(`Unfinished jobs could not be looked up: ${reasonOf(error)}`);
     const start = () => void load.start().catch(say);
-    const standIn = setInterval(() => void load.standIn().catch(say), STAND_IN_EVERY_MS).unref();
+    const standIn = setInterval(() => void load.standIn().catch(say), standInEvery(RED)).unref();
     onInput(this, {
       settings,
       status,
@@ -84,12 +84,20 @@ export default function (RED: Red): void {
         await load.close();
       },
     });
-    if (!settings.value.node.connection.ledger.durable) {
+    if (!settings.value.connection.ledger.durable) {
       status.idle('no ledger: jobs from before a restart are unknown');
     }
   }
 
-  RED.nodes.registerType('sf-bulk-create', SfBulkCreate);
+  RED.nodes.registerType('sf-bulk-create', SfBulkCreate, {
+    settings: { sfBulkCreateStandInSeconds: { value: STAND_IN_SECONDS } },
+  });
+}
+
+/** `sfBulkCreateStandInSeconds` of settings.js, in milliseconds. */
+function standInEvery(RED: Red): number {
+  const seconds = Number(RED.settings.sfBulkCreateStandInSeconds);
+  return (seconds > 0 ? seconds : STAND_IN_SECONDS) * 1000;
 }
 
 /**
@@ -97,9 +105,9 @@ export default function (RED: Red): void {
  * columnDelimiter, lineEnding, mode, maxRecordsPerJob, maxMegabytesPerJob, assignmentRuleId.
  */
 function readCreate(properties: ConfigReader, nodeId: string) {
-  const node = properties.node<SfConnectionNode>('connection', 'sf-connection');
+  const { connection } = properties.node<SfConnectionNode>('connection', 'sf-connection');
   return {
-    node,
+    connection,
     spec: {
       object: properties.optionalText('object'),
       operation: properties.oneOf('operation', OPERATIONS, 'insert'),
