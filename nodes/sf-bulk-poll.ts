@@ -31,7 +31,7 @@ export default function (RED: Red): void {
 
 function readPoll(properties: ConfigReader, failuresWired: boolean) {
   return {
-    node: properties.node<SfConnectionNode>('connection', 'sf-connection'),
+    connection: properties.node<SfConnectionNode>('connection', 'sf-connection').connection,
     intervalMs: properties.number('interval', { min: 0.1, default: 10 }) * 1000,
     maxIntervalMs: properties.number('maxInterval', { min: 0.1, default: 60 }) * 1000,
     timeoutMs: properties.number('timeout', { min: 0, default: 0 }) * 1000,
@@ -48,7 +48,7 @@ async function poll(
   status: StatusLine,
 ): Promise<void> {
   const { message, signal, settings } = input;
-  const { connection } = settings.node;
+  const { connection } = settings;
   const job = await jobOfMessage(message, connection, signal);
   const release = await connection.carryOn(job.id, `poll ${nodeId}`);
   if (!release) return;
@@ -81,7 +81,7 @@ async function untilFinal(
   { settings, signal }: Input<Settings>,
   onProgress: (job: Job) => void,
 ): Promise<End> {
-  const { connection } = settings.node;
+  const { connection } = settings;
   try {
     const final = await connection.watcher.watch(job, { ...settings, onProgress, signal });
     return { job: final, error: jobError(final) };

@@ -39,7 +39,7 @@ export default function (RED: Red): void {
 
 function readResults(properties: ConfigReader) {
   return {
-    node: properties.node<SfConnectionNode>('connection', 'sf-connection'),
+    connection: properties.node<SfConnectionNode>('connection', 'sf-connection').connection,
     batchSize: properties.integer('batchSize', { min: 1, max: 100_000, default: 1000 }),
     sequence: readSequence(properties),
     settleWhen: properties.oneOf('settleWhen', ['accounted', 'through'], 'accounted'),
@@ -55,7 +55,7 @@ async function results(
   status: StatusLine,
 ): Promise<void> {
   const { message, settings, signal } = input;
-  const { connection } = settings.node;
+  const { connection } = settings;
   const job = await jobOfMessage(message, connection, signal);
   const release = await connection.carryOn(job.id, 'results');
   if (!release) return;
@@ -78,7 +78,7 @@ async function deliver(
   status: StatusLine,
 ): Promise<void> {
   const { message, send, settings, signal } = input;
-  const { connection } = settings.node;
+  const { connection } = settings;
   const startedAt = (await connection.ledger.now()).toISOString();
   status.waiting(`results of ${job.id}`);
   const files = await connection.downloadResults(job, signal);
