@@ -115,7 +115,8 @@ export class ApiCaller {
   patience(options: CallOptions): Patience {
     const { clock, random, limitWaitMs } = this.#parts;
     const outage = options.outageMs ?? this.#parts.outageMs;
-    return new Patience({ clock, random, limitMs: { outage, concurrent: outage, daily: limitWaitMs } });
+    const daily = options.limitWaitMs ?? limitWaitMs;
+    return new Patience({ clock, random, limitMs: { outage, concurrent: outage, daily } });
   }
 
   async #attempt<T>(

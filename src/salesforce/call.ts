@@ -10,6 +10,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** How long an outage is waited out, in milliseconds; default the session's. */
   outageMs?: number | undefined;
+  /** The same for a used-up day's allowance; default the session's. */
+  limitWaitMs?: number | undefined;
 }
 
 /**

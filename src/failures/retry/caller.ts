@@ -36,8 +36,9 @@ export class RecordCaller {
     this.#signal = parts.signal;
   }
 
+  /** A used-up day ends the retry at once: the rest of the batch leaves as failures instead of burning calls. */
   get options(): CallOptions {
-    return { meter: this.#meter, signal: this.#signal };
+    return { meter: this.#meter, signal: this.#signal, limitWaitMs: 0 };
   }
 
   /**

@@ -316,8 +316,9 @@ describe('a retry that meets a limit', () => {
       body: [{ message: 'TotalRequests Limit exceeded.', errorCode: 'REQUEST_LIMIT_EXCEEDED' }],
     });
     const retry = world.retry({ mode: 'individual' });
-    const { succeeded, failed } = await world.clock.runUntil(retry.retry(contacts(10), INSERT));
+    const { succeeded, failed, calls } = await world.clock.runUntil(retry.retry(contacts(10), INSERT));
     assert.deepEqual([succeeded.length, failed.length], [3, 7]);
+    assert.equal(calls, 4);
     assert.deepEqual(new Set(failed.map(({ rule }) => rule)), new Set(['stopped: REQUEST_LIMIT_EXCEEDED']));
     assert.ok(failed.every(({ attempts }) => attempts.length === 1));
   });
