@@ -14,6 +14,7 @@ import {
 import { carriedBy } from '../src/load/kept-message.ts';
 import { Load } from '../src/load/load.ts';
 import type { SfConnectionNode } from './sf-connection.ts';
+import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
 import { OutputSequence, readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import { whileFlowsRun } from './shared/flows-running.ts';
@@ -33,6 +34,8 @@ const DELIMITERS = Object.keys(COLUMN_DELIMITERS) as ColumnDelimiter[];
 const ENDINGS = Object.keys(LINE_ENDINGS) as LineEnding[];
 
 export default function (RED: Red): void {
+  registerColumnsAdmin(RED);
+
   function SfBulkCreate(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -73,6 +76,7 @@ export default function (RED: Red): void {
           return;
         }
         const rows = rowsOf(input.message);
+        if ('records' in rows) noteColumns(this.id, rows.records);
         const rejected = await intake.take(input.message, rows, specOf(input));
         if ('records' in rows) meter.add(rows.records.length);
         status.working(meter.text());
@@ -81,6 +85,7 @@ export default function (RED: Red): void {
       close: async () => {
         clearInterval(standIn);
         flows.stop();
+        forgetColumns(this.id);
         await load.close();
       },
     });

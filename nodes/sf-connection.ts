@@ -4,6 +4,7 @@ import { PostgresLedger } from '../src/database/ledger/postgres-ledger.ts';
 import { SalesforceConnection } from '../src/load/connection.ts';
 import type { AuthFlow, Credentials } from '../src/salesforce/credentials.ts';
 import { SalesforceSession } from '../src/salesforce/session.ts';
+import { registerConnectionAdmin } from './shared/admin/connection-admin.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import { nodeLogger, onClose } from './shared/config-node.ts';
 import { memoryLedgerOf } from './shared/memory-ledgers.ts';
@@ -25,6 +26,8 @@ export interface SfConnectionNode extends Node {
 }
 
 export default function (RED: Red): void {
+  registerConnectionAdmin(RED);
+
   function SfConnection(this: SfConnectionNode, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const settings = readConfig(RED, this, config, readConnection);

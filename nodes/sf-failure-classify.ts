@@ -3,6 +3,7 @@ import { systemClock } from '../src/clock.ts';
 import { LoadError } from '../src/errors.ts';
 import { ERROR_CATEGORIES, type FailedRow, type Failure } from '../src/failure.ts';
 import { type Classifier, createClassifier, RULE_SETS } from '../src/failures/classify.ts';
+import { registerClassifyAdmin } from './shared/admin/classify-admin.ts';
 import { readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import { RateMeter } from './shared/rate-meter.ts';
@@ -12,6 +13,8 @@ import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
 
 export default function (RED: Red): void {
+  registerClassifyAdmin(RED);
+
   function SfFailureClassify(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);

@@ -2,6 +2,7 @@
 import { SSL_MODES } from '../src/database/database-config.ts';
 import { Database } from '../src/database/pool.ts';
 import type { LoadError } from '../src/errors.ts';
+import { registerDatabaseAdmin } from './shared/admin/database-admin.ts';
 import { type ConfigReader, readConfig, type Validated } from './shared/config.ts';
 import { onClose } from './shared/config-node.ts';
 import type { Node, NodeConfig, Red } from './shared/red.ts';
@@ -14,6 +15,8 @@ export interface SyncDatabaseNode extends Node {
 }
 
 export default function (RED: Red): void {
+  registerDatabaseAdmin(RED);
+
   function SyncDatabase(this: SyncDatabaseNode, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const settings = readConfig(RED, this, config, readDatabase);
