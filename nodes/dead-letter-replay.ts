@@ -6,13 +6,13 @@ import { type ClaimEnd, claims } from '../src/load/claims.ts';
 import { claimState } from '../src/load/connection.ts';
 import { OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
+import type { SyncDatabaseNode } from './shared/connections.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { sendSequence } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
 import type { TypedInput } from './shared/typed-input.ts';
-import type { SyncDatabaseNode } from './sync-database.ts';
 
 const TEXT_TYPES = ['str', 'msg', 'env'] as const;
 const LIMIT_TYPES = ['num', 'msg', 'env'] as const;

@@ -6,12 +6,12 @@ import { LoadError, reasonOf } from '../src/errors.ts';
 import type { Failure } from '../src/failure.ts';
 import { settlements } from '../src/load/connection.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
+import type { SyncDatabaseNode } from './shared/connections.ts';
 import { jobIdOfKey } from './shared/failure-batches.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { onInput } from './shared/runner.ts';
 import { StatusLine } from './shared/status.ts';
-import type { SyncDatabaseNode } from './sync-database.ts';
 
 export default function (RED: Red): void {
   function DeadLetter(this: Node, config: NodeConfig): void {

@@ -13,10 +13,10 @@ import {
 } from '../src/job.ts';
 import { carriedBy } from '../src/load/kept-message.ts';
 import { Load } from '../src/load/load.ts';
-import type { SfConnectionNode } from './sf-connection.ts';
 import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
 import { OutputSequence, readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
+import type { SfConnectionNode } from './shared/connections.ts';
 import { whileFlowsRun } from './shared/flows-running.ts';
 import { LoadIntake, type Rows } from './shared/load-intake.ts';
 import { RateMeter } from './shared/rate-meter.ts';

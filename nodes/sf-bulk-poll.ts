@@ -2,8 +2,8 @@
 import { systemClock } from '../src/clock.ts';
 import { isLoadError, type LoadError, reasonOf } from '../src/errors.ts';
 import type { Job } from '../src/job.ts';
-import type { SfConnectionNode } from './sf-connection.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
+import type { SfConnectionNode } from './shared/connections.ts';
 import { jobError, jobOfMessage } from './shared/job-message.ts';
 import { JobsProgress } from './shared/jobs-progress.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';

@@ -7,12 +7,12 @@ import { SalesforceSession } from '../src/salesforce/session.ts';
 import { registerConnectionAdmin } from './shared/admin/connection-admin.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import { nodeLogger, onClose } from './shared/config-node.ts';
+import type { SfConnectionNode, SyncDatabaseNode } from './shared/connections.ts';
 import { memoryLedgerOf } from './shared/memory-ledgers.ts';
 import type { Node, NodeConfig, Red } from './shared/red.ts';
 import { refreshTokenStore } from './shared/refresh-tokens.ts';
 import { reportable } from './shared/runner.ts';
 import { tlsOptions } from './shared/tls.ts';
-import type { SyncDatabaseNode } from './sync-database.ts';
 
 const AUTH_FLOWS = ['client-credentials', 'jwt-bearer', 'refresh-token', 'password', 'access-token'] as const;
 
@@ -20,11 +20,6 @@ const AUTH_FLOWS = ['client-credentials', 'jwt-bearer', 'refresh-token', 'passwo
  * The html's defaults: name, authFlow, loginUrl, audience, instanceUrl, apiVersion, tls, ledger, retentionDays, apiBudget;
  * credentials clientId, clientSecret, username, password, privateKey, refreshToken, accessToken.
  */
-export interface SfConnectionNode extends Node {
-  /** Throws CONFIG_INVALID when the node's own properties are wrong. */
-  readonly connection: SalesforceConnection;
-}
-
 export default function (RED: Red): void {
   registerConnectionAdmin(RED);
 

@@ -5,15 +5,11 @@ import type { LoadError } from '../src/errors.ts';
 import { registerDatabaseAdmin } from './shared/admin/database-admin.ts';
 import { type ConfigReader, readConfig, type Validated } from './shared/config.ts';
 import { onClose } from './shared/config-node.ts';
+import type { SyncDatabaseNode } from './shared/connections.ts';
 import type { Node, NodeConfig, Red } from './shared/red.ts';
 import { tlsOptions } from './shared/tls.ts';
 
 /** The html's defaults: name, host, port, database, ssl, tls, poolSize; credentials user, password. */
-export interface SyncDatabaseNode extends Node {
-  /** Throws CONFIG_INVALID when the node's own properties are wrong. */
-  readonly database: Database;
-}
-
 export default function (RED: Red): void {
   registerDatabaseAdmin(RED);
 

@@ -7,12 +7,12 @@ import { Scratch } from '../src/load/scratch.ts';
 import type { SourceRecord } from '../src/record.ts';
 import { markingLast, OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
+import type { SyncDatabaseNode } from './shared/connections.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { readSequence, sendSequence } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
-import type { SyncDatabaseNode } from './sync-database.ts';
 
 /** Below the limit of one upload, so that a file of the CSV lane becomes one job. */
 const MAX_FILE_BYTES = 100_000_000;

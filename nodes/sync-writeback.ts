@@ -7,13 +7,13 @@ import { settlements } from '../src/load/connection.ts';
 import type { SourceRecord } from '../src/record.ts';
 import { readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
+import type { SyncDatabaseNode } from './shared/connections.ts';
 import { jobIdOfMessage } from './shared/job-message.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { onInput } from './shared/runner.ts';
 import { sequenceMark } from './shared/sequence-mark.ts';
 import { StatusLine } from './shared/status.ts';
-import type { SyncDatabaseNode } from './sync-database.ts';
 
 export default function (RED: Red): void {
   function SyncWriteback(this: Node, config: NodeConfig): void {

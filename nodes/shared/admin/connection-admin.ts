@@ -1,7 +1,7 @@
 import { DescribeApi, type FieldDescription, type ObjectSummary } from '../../../src/salesforce/describe.ts';
 import { testConnection } from '../../../src/salesforce/limits.ts';
 import type { SalesforceSession } from '../../../src/salesforce/session.ts';
-import type { SfConnectionNode } from '../../sf-connection.ts';
+import type { SfConnectionNode } from '../connections.ts';
 import type { Red } from '../red.ts';
 import { deployedNode, queryText, registerEndpoint } from './endpoint.ts';
 

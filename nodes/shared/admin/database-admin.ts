@@ -1,7 +1,7 @@
 import { describeQuery, previewQuery } from '../../../src/database/describe-query.ts';
 import { describeTable, existingTables, listTables } from '../../../src/database/describe-tables.ts';
 import type { Database } from '../../../src/database/pool.ts';
-import type { SyncDatabaseNode } from '../../sync-database.ts';
+import type { SyncDatabaseNode } from '../connections.ts';
 import type { Red, Request } from '../red.ts';
 import { bodyValue, deployedNode, queryText, registerEndpoint } from './endpoint.ts';
 
