@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { type EmbeddedPostgres, startPostgres } from '../../sandbox/postgres/embedded-postgres.ts';
 import type { DatabaseConfig } from '../../src/database/database-config.ts';
-import { DatabaseError } from '../../src/database/database-error.ts';
 import { Database } from '../../src/database/pool.ts';
 import { configOf } from '../support/postgres.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
-const tls = (name: string) => readFileSync(new URL(`./fixtures/tls/${name}`, import.meta.url), 'utf8');
-
-describe('database', () => {
+describe('pool of connections', () => {
   let server: EmbeddedPostgres;
   const opened: Database[] = [];
 
   before(async () => {
-    server = await startPostgres({ fsync: false, tls: { cert: tls('server.crt'), key: tls('server.key') } });
+    server = await startPostgres({ fsync: false });
   });
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((db) => db.close(0)));
@@ -30,220 +26,6 @@ describe('database', () => {
 
   const sleepers =
     "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
-
-  describe('connection', () => {
-    it('says what answered', async () => {
-      const found = await open().test();
-      assert.match(found.version, /^\d+/);
-      assert.deepEqual(
-        { ...found, version: '' },
-        { version: '', user: 'sandbox', database: 'sandbox', schema: 'public' },
-      );
-    });
-
-    const refusals: [string, Partial<DatabaseConfig>, RegExp, boolean][] = [
-      [
-        'a wrong password',
-        { password: 'wrong' },
-        /the password of user "sandbox" is wrong\. Correct user and password\./,
-        false,
-      ],
-      ['no password', { password: '' }, /asks for a password, and there is none/, false],
-      ['an unknown user', { user: 'nobody-here' }, /the password of user "nobody-here" is wrong/, false],
-      [
-        'an unknown database',
-        { database: 'missing' },
-        /there is no database "missing"\. Correct the name/,
-        false,
-      ],
-      [
-        'a port where nothing listens',
-        { port: 1 },
-        /127\.0\.0\.1:1\/sandbox cannot be used: nothing listens there/,
-        true,
-      ],
-      [
-        'an unknown host',
-        { host: 'no-such-host.invalid' },
-        /the host name (is not known|cannot be looked up)/,
-        true,
-      ],
-    ];
-    for (const [what, change, message, retryable] of refusals) {
-      it(`refuses ${what} in words`, async () => {
-        await assert.rejects(open(change).test(), (error) => {
-          assert.ok(error instanceof DatabaseError);
-          assert.equal(error.code, 'DB_UNAVAILABLE');
-          assert.match(error.message, message);
-          assert.equal(error.retryable, retryable);
-          assert.doesNotMatch(JSON.stringify([error.message, error.cause]), new RegExp(server.password));
-          return true;
-        });
-      });
-    }
-
-    it('says that the user may not connect', async () => {
-      const admin = open();
-      await admin.query("CREATE ROLE outsider LOGIN PASSWORD 'outsider'");
-      await admin.query('CREATE DATABASE closed');
-      await admin.query('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
-      const db = open({ user: 'outsider', password: 'outsider', database: 'closed' });
-      await assert.rejects(db.test(), {
-        code: 'DB_UNAVAILABLE',
-        sqlState: '42501',
-        retryable: false,
-        message: /permission denied for database "closed"/,
-      });
-    });
-
-    it('takes no setting from the environment', async () => {
-      const names = {
-        PGHOST: '203.0.113.1',
-        PGUSER: 'x',
-        PGPASSWORD: 'x',
-        PGDATABASE: 'x',
-        PGSSLMODE: 'verify-full',
-      };
-      Object.assign(process.env, names);
-      try {
-        assert.equal((await open().test()).user, 'sandbox');
-      } finally {
-        for (const name of Object.keys(names)) delete process.env[name];
-      }
-    });
-
-    it('works whatever the server’s settings of dates are', async () => {
-      await open().query('ALTER ROLE sandbox SET datestyle TO german');
-      try {
-        const { rows } = await open().query(
-          "SELECT timestamptz '2026-03-01 12:00+00' AS at, date '2026-03-01' AS day",
-        );
-        assert.deepEqual(rows, [{ at: new Date('2026-03-01T12:00:00Z'), day: '2026-03-01' }]);
-      } finally {
-        await open().query('ALTER ROLE sandbox RESET datestyle');
-      }
-    });
-  });
-
-  describe('TLS', () => {
-    const encrypted = 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
-    const ca = tls('ca.crt');
-
-    it('is off with disable', async () => {
-      assert.deepEqual((await open().query(encrypted)).rows, [{ ssl: false }]);
-    });
-
-    it('is on with require, whatever the certificate', async () => {
-      assert.deepEqual((await open({ ssl: 'require' }).query(encrypted)).rows, [{ ssl: true }]);
-    });
-
-    it('checks authority and host name with verify-full', async () => {
-      const db = open({ ssl: 'verify-full', host: 'localhost', tls: { ca } });
-      assert.deepEqual((await db.query(encrypted)).rows, [{ ssl: true }]);
-    });
-
-    it('checks the given server name in place of the host', async () => {
-      const db = open({ ssl: 'verify-full', tls: { ca, servername: 'db.example.test' } });
-      assert.deepEqual((await db.query(encrypted)).rows, [{ ssl: true }]);
-    });
-
-    it('refuses an unknown authority', async () => {
-      await assert.rejects(open({ ssl: 'verify-full', host: 'localhost' }).test(), {
-        code: 'DB_UNAVAILABLE',
-        retryable: false,
-        message: /signed by an unknown authority\. Give the CA certificate/,
-      });
-    });
-
-    it('refuses another host name, an address too', async () => {
-      await assert.rejects(open({ ssl: 'verify-full', tls: { ca } }).test(), {
-        code: 'DB_UNAVAILABLE',
-        retryable: false,
-        message: /its certificate is for another host name/,
-      });
-    });
-
-    it('says so when the server does not offer it', async () => {
-      const plain = await startPostgres({ fsync: false });
-      const db = new Database(configOf(plain, { ssl: 'require' }));
-      await assert.rejects(db.test(), {
-        code: 'DB_UNAVAILABLE',
-        message: /does not offer SSL.*SSL mode "disable"/,
-      });
-      await db.close();
-      await plain.stop();
-    });
-  });
-
-  describe('error of a statement', () => {
-    it('has the server’s code, message, hint and place', async () => {
-      await assert.rejects(open().query('SELECT lenght(relname) FROM pg_class'), {
-        code: 'DB_QUERY_FAILED',
-        sqlState: '42883',
-        retryable: false,
-        message:
-          /function lenght\(name\) does not exist \(SQLSTATE 42883\)\. At character 8 of the SQL\. Hint: /,
-      });
-    });
-
-    const leaks: [string, string][] = [
-      ['a duplicate', "INSERT INTO people VALUES (1, 'Secret Person')"],
-      ['a missing value', "INSERT INTO people VALUES (NULL, 'Secret Person')"],
-      ['a violated check', "INSERT INTO people VALUES (-1, 'Secret Person')"],
-      ['a bad number', "SELECT 'Secret Person'::int"],
-      ['a bad time', "SELECT 'Secret Person'::timestamptz"],
-      ['a bad JSON text', `SELECT '{"name": Secret Person}'::jsonb`],
-      ['a bad value of an enum', "SELECT 'Secret Person'::mood"],
-    ];
-    for (const [what, sql] of leaks) {
-      it(`holds no value of a row: ${what}`, async () => {
-        const db = open();
-        await db.query(`
-          DROP TABLE IF EXISTS people; DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('glad');
-          CREATE TABLE people (id int PRIMARY KEY CHECK (id > 0), name text UNIQUE);
-          INSERT INTO people VALUES (1, 'Secret Person')`);
-        await assert.rejects(db.query(sql), (error) => {
-          assert.ok(error instanceof DatabaseError);
-          assert.equal(error.code, 'DB_QUERY_FAILED');
-          const cause = error.cause as Error;
-          const all = [error.message, error.stack, cause.message, cause.stack, JSON.stringify(cause)].join();
-          assert.doesNotMatch(all, /Secret/);
-          return true;
-        });
-      });
-    }
-
-    it('leaves the connection usable', async () => {
-      const db = open({ poolSize: 1 });
-      await assert.rejects(db.query('SELECT 1 / 0'), { sqlState: '22012' });
-      await assert.rejects(
-        db.transaction((session) => session.query('SELECT 1 / 0')),
-        { sqlState: '22012' },
-      );
-      assert.deepEqual((await db.query('SELECT 1 AS n')).rows, [{ n: 1 }]);
-    });
-
-    it('may be repeated after a deadlock', async () => {
-      const db = open();
-      await db.query(
-        'DROP TABLE IF EXISTS pair; CREATE TABLE pair (id int PRIMARY KEY); INSERT INTO pair VALUES (1), (2)',
-      );
-      const locked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-      const lockBoth = (first: number) =>
-        db.transaction(async (session) => {
-          await session.query('SELECT FROM pair WHERE id = $1 FOR UPDATE', [first]);
-          locked[first - 1]?.resolve();
-          await locked[2 - first]?.promise;
-          await session.query('SELECT FROM pair WHERE id = $1 FOR UPDATE', [3 - first]);
-        });
-      const outcomes = await Promise.allSettled([lockBoth(1), lockBoth(2)]);
-      const reasons = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
-      assert.deepEqual(
-        reasons.map(({ sqlState, retryable }) => ({ sqlState, retryable })),
-        [{ sqlState: '40P01', retryable: true }],
-      );
-    });
-  });
 
   describe('pool', () => {
     it('has at most so many connections, and serves all who wait', async () => {

@@ -160,7 +160,10 @@ export interface JobLedger {
   /** After the call, one statement. */
   endRetries(outcomes: RetryOutcome[]): Promise<void>;
 
-  /** What became of a replay's claim: `settled` when every job with it is settled, `released` when none will load it. */
+  /**
+   * What became of a replay's claim: `settled` when every job with it is settled, `released` when none will load it. While a
+   * run that may hold records of it is loading, and when only a part of its records was loaded, it is `loading`.
+   */
   claimState(claimId: string): Promise<ClaimState>;
 
   /** Forgets ended runs, their jobs and retries that are older than `days`. Returns how many runs went. */

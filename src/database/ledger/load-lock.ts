@@ -35,7 +35,7 @@ const EPOCH = 'SELECT epoch FROM sf_sync_load WHERE org_id = $1 AND load_name = 
 
 /** pg_locks shows a lock's number in two halves. */
 const HOLDER = `
-  SELECT a.pid, a.application_name AS name
+  SELECT a.pid, coalesce(a.application_name, '') AS name
   FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid), ${NUMBER} AS number
   WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

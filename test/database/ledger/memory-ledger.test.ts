@@ -3,5 +3,8 @@ import { jobLedgerSuite } from './job-ledger.suite.ts';
 
 describe('ledger in memory', () => {
   const ledger = new MemoryLedger();
-  jobLedgerSuite(() => ledger);
+  jobLedgerSuite(
+    () => ledger,
+    async () => new MemoryLedger(),
+  );
 });

@@ -6,6 +6,7 @@ import { jobLedgerSuite } from './job-ledger.suite.ts';
 describe('ledger in PostgreSQL', () => {
   let db: Database;
   let ledger: PostgresLedger;
+  const emptyDbs: Database[] = [];
 
   before(async () => {
     db = new Database(configOf(await testDatabase()));
@@ -13,8 +14,15 @@ describe('ledger in PostgreSQL', () => {
   });
   after(async () => {
     await ledger.close();
-    await db.close();
+    await Promise.all([db, ...emptyDbs].map((each) => each.close()));
   });
 
-  jobLedgerSuite(() => ledger);
+  jobLedgerSuite(
+    () => ledger,
+    async () => {
+      const emptyDb = new Database(configOf(await testDatabase()));
+      emptyDbs.push(emptyDb);
+      return new PostgresLedger(emptyDb);
+    },
+  );
 });

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { JobLedger } from '../../../src/database/ledger/job-ledger.ts';
+import type { Attempt } from '../../../src/failure.ts';
+import { aRun } from './ledger-samples.ts';
+
+const ATTEMPT: Attempt = {
+  at: '2026-01-01T02:05:00.000Z',
+  via: 'individual',
+  errorCode: 'UNABLE_TO_LOCK_ROW',
+  errorMessage: 'unable to obtain "exclusive" access\u0000\ud800',
+};
+
+/** What `JobLedger` promises of single retries. */
+export function retriesSuite(opened: () => JobLedger): void {
+  let ledger: JobLedger;
+  before(() => {
+    ledger = opened();
+  });
+
+  describe('retries', () => {
+    it('are noted before the call, and known after it', async () => {
+      const [first, second] = [randomUUID(), randomUUID()];
+      const keys = [
+        { key: first, jobId: '750x' },
+        { key: second, jobId: null },
+      ];
+      assert.equal((await ledger.beginRetries(keys, undefined)).size, 0);
+      const during = await ledger.beginRetries(keys, undefined);
+      assert.deepEqual([during.get(first)?.state, during.get(second)?.state], ['calling', 'calling']);
+      await ledger.endRetries([
+        { key: first, state: 'succeeded', sfId: '003000000000001AAA', attempts: [ATTEMPT] },
+        { key: second, state: 'failed', sfId: null, attempts: [ATTEMPT] },
+      ]);
+      const after = await ledger.beginRetries(keys, undefined);
+      const { calledAt, ...known } = after.get(first) ?? {};
+      assert.deepEqual(known, {
+        key: first,
+        jobId: '750x',
+        state: 'succeeded',
+        sfId: '003000000000001AAA',
+        attempts: [ATTEMPT],
+      });
+      assert.ok(Math.abs((calledAt?.getTime() ?? 0) - (await ledger.now()).getTime()) < 5_000);
+      assert.equal(after.get(second)?.state, 'failed');
+      assert.deepEqual(after.get(second)?.attempts, [ATTEMPT]);
+      const again = await ledger.beginRetries(keys, undefined);
+      assert.equal(again.get(first)?.state, 'succeeded', 'a final state stays');
+      assert.equal(again.get(second)?.state, 'calling', 'a failed one was begun anew');
+    });
+
+    for (const state of ['succeeded', 'gave-up', 'in-doubt'] as const) {
+      it(`that are ${state} are not begun again`, async () => {
+        const key = randomUUID();
+        await ledger.beginRetries([{ key, jobId: null }], undefined);
+        await ledger.endRetries([{ key, state, sfId: null, attempts: [] }]);
+        await ledger.beginRetries([{ key, jobId: null }], undefined);
+        assert.equal((await ledger.beginRetries([{ key, jobId: null }], undefined)).get(key)?.state, state);
+      });
+    }
+
+    it('may name a key twice, and none', async () => {
+      const key = randomUUID();
+      const twice = [
+        { key, jobId: '750a' },
+        { key, jobId: '750a' },
+      ];
+      assert.equal((await ledger.beginRetries(twice, undefined)).size, 0);
+      assert.equal((await ledger.beginRetries([], undefined)).size, 0);
+      await ledger.endRetries([]);
+      await ledger.endRetries([
+        { key, state: 'failed', sfId: null, attempts: [] },
+        { key, state: 'gave-up', sfId: null, attempts: [ATTEMPT] },
+      ]);
+      const known = await ledger.beginRetries(twice, undefined);
+      assert.equal(known.get(key)?.state, 'gave-up');
+    });
+
+    it('give each key to one of many who begin at once', async () => {
+      const keys = Array.from({ length: 50 }, () => ({ key: randomUUID(), jobId: null }));
+      const known = await Promise.all([1, 2, 3, 4].map(() => ledger.beginRetries(keys, undefined)));
+      for (const { key } of keys) {
+        assert.equal(known.filter((each) => !each.has(key)).length, 1, 'exactly one found it new');
+      }
+    });
+
+    it('need the epoch of their hold', async () => {
+      const { held, runId } = await aRun(ledger);
+      const key = randomUUID();
+      await ledger.beginRetries([{ key, jobId: null }], held);
+      assert.equal((await ledger.beginRetries([{ key, jobId: null }], held)).get(key)?.state, 'calling');
+      assert.ok(runId);
+      await held.release();
+    });
+  });
+}
