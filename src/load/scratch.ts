@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LoadError, reasonOf } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
 import { isDeadOwner, ownName } from './scratch-owner.ts';
@@ -75,12 +75,14 @@ export class Scratch {
     process.off('exit', this.#onExit);
     await rm(this.directory, { recursive: true, force: true });
     await rmdir(this.#processDirectory).catch(ignoreOthersAtWork);
+    await rmdir(dirname(this.#processDirectory)).catch(ignoreOthersAtWork);
   }
 
   #removeAtExit(): void {
     rmSync(this.directory, { recursive: true, force: true });
     try {
       rmdirSync(this.#processDirectory);
+      rmdirSync(dirname(this.#processDirectory));
     } catch (error) {
       ignoreOthersAtWork(error);
     }
