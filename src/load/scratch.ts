@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { lstat, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { LoadError, reasonOf } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
 import { isDeadOwner, ownName } from './scratch-owner.ts';
@@ -31,12 +31,13 @@ export const FILE_MODE = 0o600;
  */
 export class Scratch {
   readonly directory: string;
-  readonly #processDirectory: string;
+  /** Go with the last who uses them. */
+  readonly #shared: string[];
   readonly #onExit = (): void => this.#removeAtExit();
   #files = 0;
 
-  private constructor(processDirectory: string) {
-    this.#processDirectory = processDirectory;
+  private constructor(processDirectory: string, shared: string[]) {
+    this.#shared = shared;
     this.directory = join(processDirectory, randomBytes(4).toString('hex'));
     process.once('exit', this.#onExit);
   }
@@ -46,11 +47,12 @@ export class Scratch {
    *
    * @throws LoadError CONFIG_INVALID when it cannot be made, or somebody else could reach into it
    */
-  static async open({ base = defaultBase(), log = silentLogger }: ScratchOptions = {}): Promise<Scratch> {
+  static async open({ base: given, log = silentLogger }: ScratchOptions = {}): Promise<Scratch> {
+    const base = given ?? defaultBase();
     const processDirectory = join(base, ownName());
     await makeDirectory(base, processDirectory);
     await sweep(base, log);
-    return new Scratch(processDirectory);
+    return new Scratch(processDirectory, given === undefined ? [processDirectory, base] : [processDirectory]);
   }
 
   /**
@@ -74,15 +76,13 @@ export class Scratch {
   async close(): Promise<void> {
     process.off('exit', this.#onExit);
     await rm(this.directory, { recursive: true, force: true });
-    await rmdir(this.#processDirectory).catch(ignoreOthersAtWork);
-    await rmdir(dirname(this.#processDirectory)).catch(ignoreOthersAtWork);
+    for (const directory of this.#shared) await rmdir(directory).catch(ignoreOthersAtWork);
   }
 
   #removeAtExit(): void {
     rmSync(this.directory, { recursive: true, force: true });
     try {
-      rmdirSync(this.#processDirectory);
-      rmdirSync(dirname(this.#processDirectory));
+      for (const directory of this.#shared) rmdirSync(directory);
     } catch (error) {
       ignoreOthersAtWork(error);
     }
