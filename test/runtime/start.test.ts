@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { expectedOutcome } from '../../sandbox/postgres/seed.ts';
 import { REPOSITORY } from '../support/node-red-package.ts';
 import { until } from '../support/until.ts';
@@ -51,10 +51,13 @@ class Start {
     this.#child.kill('SIGINT');
   }
 
-  /** What it left, but for PostgreSQL's programs, which the next start uses again. */
+  /** Files that it left, but for what the next start uses again: PostgreSQL's programs and compiled modules. */
   async leftovers(): Promise<string[]> {
-    const names = await readdir(this.#tmp);
-    return names.filter((name) => !name.startsWith('sf-bulk-postgres-'));
+    const files = await readdir(this.#tmp, { recursive: true, withFileTypes: true });
+    return files
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => relative(this.#tmp, join(entry.parentPath, entry.name)))
+      .filter((path) => !/^(sf-bulk-postgres-|node-compile-cache)/.test(path));
   }
 
   async remove(): Promise<void> {
