@@ -17,18 +17,13 @@ export interface DataDirectory {
   password: string;
 }
 
-/** A data directory made now: UTF-8 everywhere, every connection needs the password. */
-export async function newDataDirectory(
-  binaries: Binaries,
-  owner: ServerUser,
-  superuser: string,
-): Promise<DataDirectory> {
-  const path = await mkdtemp(join(await reachableTmp(), 'sf-bulk-pgdata-'));
-  return initialise(path, binaries, owner, superuser);
+/** An empty folder for a server's data, where its account can reach it. */
+export async function newDataFolder(): Promise<string> {
+  return mkdtemp(join(await reachableTmp(), 'sf-bulk-pgdata-'));
 }
 
-/** The data directory at `path`: the one kept there, or a new one. */
-export async function keptDataDirectory(
+/** The data directory at `path`: what is kept there, or a new one (UTF-8, every connection needs the password). */
+export async function dataDirectory(
   path: string,
   binaries: Binaries,
   owner: ServerUser,

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
 import { binariesFor } from './binaries.ts';
-import { giveTo, keptDataDirectory, newDataDirectory } from './data-directory.ts';
+import { dataDirectory, giveTo, newDataFolder } from './data-directory.ts';
 import { startGuard } from './guard.ts';
 import { PortTaken, type ServerProcess, startServer } from './server-process.ts';
 import { type ServerUser, serverUser } from './server-user.ts';
@@ -56,25 +56,26 @@ export interface EmbeddedPostgres {
 export async function startPostgres(options: PostgresOptions = {}): Promise<EmbeddedPostgres> {
   const owner = await serverUser();
   const binaries = await binariesFor(owner);
-  const data =
-    options.dataDir === undefined
-      ? await newDataDirectory(binaries, owner, SUPERUSER)
-      : await keptDataDirectory(options.dataDir, binaries, owner, SUPERUSER);
+  const path = options.dataDir ?? (await newDataFolder());
   const persistent = options.persistent ?? options.dataDir !== undefined;
-  const guard = startGuard(persistent ? '' : data.path);
+  const guard = startGuard(persistent ? '' : path);
   const run = (port: number) =>
-    startServer(binaries.postgres, serverArguments(data.path, port, options), owner, guard.watch);
+    startServer(binaries.postgres, serverArguments(path, port, options), owner, guard.watch);
   const dispose = async () => {
-    if (!persistent) await rm(data.path, { recursive: true, force: true, maxRetries: 5 });
+    if (!persistent) await rm(path, { recursive: true, force: true, maxRetries: 5 });
     guard.dismiss();
   };
+  let started: ServerProcess | undefined;
   try {
-    if (options.tls !== undefined) await storeTls(data.path, owner, options.tls);
+    const { password } = await dataDirectory(path, binaries, owner, SUPERUSER);
+    if (options.tls !== undefined) await storeTls(path, owner, options.tls);
     const { server, port } = await onFreePort(run, options.port);
-    const at = { host: HOST, port, user: SUPERUSER, password: data.password };
+    started = server;
+    const at = { host: HOST, port, user: SUPERUSER, password };
     await makeDatabase(at, options.database ?? 'sandbox').catch(acceptDuplicate);
-    return runningServer(at, options.database ?? 'sandbox', data.path, server, run, dispose);
+    return runningServer(at, options.database ?? 'sandbox', path, server, run, dispose);
   } catch (error) {
+    await started?.stop();
     await dispose();
     throw error;
   }
