@@ -206,10 +206,9 @@ export class SalesforceConnection {
     );
   }
 
+  /** Of two flows with the same load in one Node-RED the one that holds it counts; of none that holds it, the first. */
   #loadOf(known: LedgerJob): RunningLoad | undefined {
-    for (const load of this.#loads) {
-      if (load.loadName === known.load.loadName) return load;
-    }
-    return undefined;
+    const same = [...this.#loads].filter(({ loadName }) => loadName === known.load.loadName);
+    return same.find(({ hold }) => hold !== undefined) ?? same[0];
   }
 }

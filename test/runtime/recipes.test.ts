@@ -50,12 +50,16 @@ describe('the recipes among the examples', () => {
     await seedPendingSync(client, { rows: ROWS });
   });
 
-  async function deployExample(name: string): Promise<FlowNode[]> {
+  function example(name: string): FlowNode[] {
     const text = readFileSync(join(REPOSITORY, 'examples', `${name}.json`), 'utf8');
-    const flow = (JSON.parse(text) as FlowNode[]).map((node) => {
+    return (JSON.parse(text) as FlowNode[]).map((node) => {
       if (node.type === 'sf-bulk-poll') return { ...node, interval: 1 };
       return node.type === 'delay' ? { ...node, timeout: '0.1' } : node;
     });
+  }
+
+  async function deployExample(name: string): Promise<FlowNode[]> {
+    const flow = example(name);
     await nodeRed.deploy(flow);
     return flow;
   }
@@ -120,6 +124,20 @@ describe('the recipes among the examples', () => {
       assert.deepEqual(await sourceRows(), { READY: ROWS });
     }).timeout(60_000);
   });
+
+  it('share a load with the nightly flow: side by side, whichever is triggered does all of it', async () => {
+    const [nightly, again] = [example('flows'), example('reload unprocessed records')];
+    const ids = new Set(nightly.map(({ id }) => id));
+    await nodeRed.deploy([...nightly, ...again.filter(({ id }) => !ids.has(id))]);
+    const { loaded, healed, permanent } = expectedOutcome({ rows: ROWS });
+    await press(again, 'load now', 'finished');
+    assert.deepEqual(await sourceRows(), { DONE: loaded + healed, FAILED: permanent });
+    await client.query("UPDATE pending_sf_sync SET sync_status = 'READY'");
+    await org.reset();
+    const receipt = await press<Receipt>(nightly, 'load now', 'receipt of the run');
+    assert.equal(receipt.retried, healed);
+    assert.deepEqual(await sourceRows(), { DONE: loaded + healed, FAILED: permanent });
+  }).timeout(90_000);
 
   describe('“replay dead letters”', () => {
     async function loadOnce(): Promise<void> {
