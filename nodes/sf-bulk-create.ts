@@ -13,6 +13,7 @@ import {
 } from '../src/job.ts';
 import { carriedBy } from '../src/load/kept-message.ts';
 import { Load } from '../src/load/load.ts';
+import type { Receipt } from '../src/receipt.ts';
 import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
 import { OutputSequence, readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
@@ -39,7 +40,7 @@ export default function (RED: Red): void {
   function SfBulkCreate(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
-    const meter = new RateMeter(systemClock);
+    let meter = new RateMeter(systemClock);
     const settings = readConfig(RED, this, config, (properties) => readCreate(properties, this.id));
     if (!settings.ok) {
       onInput(this, { settings, status, handle: () => Promise.reject(settings.error) });
@@ -53,9 +54,8 @@ export default function (RED: Red): void {
       outageMs: OUTAGE_MS,
       onJob: (job, carried) => this.send([{ ...carried, payload: job, job }, null, null]),
       onReceipt: (receipt, carried) => {
-        status.done(
-          `${receipt.uploaded.toLocaleString('en-US')} loaded, ${receipt.failed.toLocaleString('en-US')} failed`,
-        );
+        meter = new RateMeter(systemClock);
+        status.done(outcome(receipt));
         this.send([null, null, { ...carried, payload: receipt }]);
       },
       canSend: () => flows.running,
@@ -134,6 +134,11 @@ function readCreate(properties: ConfigReader, nodeId: string) {
 }
 
 type Settings = ReturnType<typeof readCreate>;
+
+function outcome({ succeeded, retried, failed }: Receipt): string {
+  const loaded = succeeded + retried;
+  return `${loaded.toLocaleString('en-US')} loaded, ${(failed - retried).toLocaleString('en-US')} failed`;
+}
 
 /** Operation, object and external id of `msg.job` win, so that replayed dead letters go where they came from. */
 function specOf({ message, settings }: Input<Settings>): JobSpec {
