@@ -3,9 +3,10 @@ import { type Browser, type Locator, type Page, chromium as playwright } from 'p
 
 /**
  * A real browser on Node-RED's editor. The browser is the one inside `@sparticuz/chromium`, which needs no package of the
- * system; its own flags are made for servers without a display.
+ * system. Its own flags are not used: they are made for functions in a cloud, and its `--single-process` ends the browser
+ * when a page is closed.
  */
-const EXTRA_FLAGS = [
+const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--no-first-run',
@@ -24,7 +25,7 @@ export function browser(): Promise<Browser> {
 
 async function launch(): Promise<Browser> {
   const executablePath = await chromium.executablePath();
-  return playwright.launch({ executablePath, headless: true, args: [...chromium.args, ...EXTRA_FLAGS] });
+  return playwright.launch({ executablePath, headless: true, args: FLAGS });
 }
 
 export async function closeBrowser(): Promise<void> {
@@ -41,8 +42,18 @@ export interface EditorOptions {
 
 export type Theme = 'light' | 'dark';
 
-/** What the editor itself complains about when it has no internet, and a notice of Chromium that means nothing. */
-const NOISE = [/catalogue\.nodered\.org|catalogue\.json/, /ResizeObserver loop/, /ERR_INTERNET|ERR_NAME_NOT/];
+/**
+ * What the editor itself complains about when it has no internet, a notice of Chromium that means nothing, and Chromium's own
+ * line for an answer of our endpoints that says no: the form shows that one. The code editor of Node-RED 4.1 throws when
+ * it is closed, in the core's function node too.
+ */
+const NOISE = [
+  /catalogue\.nodered\.org|catalogue\.json/,
+  /ResizeObserver loop/,
+  /ERR_INTERNET|ERR_NAME_NOT/,
+  /Failed to load resource.*\/sf-bulk\//,
+  /(Model|TextModelPart) is disposed/,
+];
 
 /** Opens the editor and waits until the palette and the flows are there. */
 export async function openEditor(url: string, options: EditorOptions = {}): Promise<Editor> {
@@ -107,6 +118,12 @@ export class Editor {
       else RED.editor.edit(node);
     }, id);
     await this.#traysAre(open + 1);
+    // The form comes after the credentials. One of ours says when it is filled and checked; those of other nodes do not.
+    const body = this.dialog.locator('.red-ui-tray-body');
+    const field = body.locator('[id^="node-input-"], [id^="node-config-input-"]').first();
+    await field.waitFor({ state: 'attached' });
+    const unready = this.dialog.locator('.sf-bulk-form:not(.sf-bulk-ready)');
+    await unready.waitFor({ state: 'detached' });
     return this.dialog;
   }
 
