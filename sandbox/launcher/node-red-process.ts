@@ -135,8 +135,11 @@ async function prepare(userDir: string): Promise<void> {
     diagnostics: { enabled: false, ui: false },
     editorTheme: { tours: false, projects: { enabled: false } },
   };
-  // A Node-RED whose launcher is gone sees its standard input end, and ends too.
-  const text = `process.stdin.resume().once('end', () => process.exit());
+  // A Node-RED whose launcher is gone sees its standard input end; then it takes its folder with it.
+  const text = `process.stdin.resume().once('end', () => {
+  require('node:fs').rmSync(__dirname, { recursive: true, force: true });
+  process.exit();
+});
 module.exports = ${JSON.stringify(settings, null, 2)};\n`;
   await writeFile(join(userDir, 'settings.js'), text);
 }

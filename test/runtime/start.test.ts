@@ -51,6 +51,10 @@ class Start {
     this.#child.kill('SIGINT');
   }
 
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   /** Files that it left, but for what the next start uses again: PostgreSQL's programs and compiled modules. */
   async leftovers(): Promise<string[]> {
     const files = await readdir(this.#tmp, { recursive: true, withFileTypes: true });
@@ -111,6 +115,13 @@ describe('npm start', () => {
     assert.equal(await start.exitCode(), 0, start.out + start.err);
     await assert.rejects(fetch(url));
     assert.deepEqual(await start.leftovers(), []);
+  }).timeout(120_000);
+
+  it('takes everything with it when it is killed', async () => {
+    start = await Start.run('--once', '--rows', '20000');
+    await until(() => /Loading 20,000 rows/.test(start.out), 'it loads', 90_000);
+    start.kill();
+    await until(async () => (await start.leftovers()).length === 0, 'nothing is left behind', 20_000);
   }).timeout(120_000);
 
   it('compares counts when the org only counts', async () => {
