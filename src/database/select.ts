@@ -86,14 +86,24 @@ async function declare(session: Session, query: string, params: unknown[]): Prom
 }
 
 async function* fetchAhead(session: Session, batchSize: number): AsyncGenerator<SourceRecord[], void, void> {
-  const fetch = async () => (await session.query<SourceRecord>(`FETCH FORWARD ${batchSize} FROM rows`)).rows;
-  let batch = await fetch();
+  const fetch = () => session.query<SourceRecord>(`FETCH FORWARD ${batchSize} FROM rows`);
+  let batch = takeRows(await fetch());
   while (batch.length > 0) {
     const last = batch.length < batchSize;
-    const next = last ? Promise.resolve([]) : fetch();
+    const next = last ? undefined : fetch();
     // It is awaited below, unless the reader leaves before.
-    next.catch(() => undefined);
+    next?.catch(() => undefined);
     yield batch;
-    batch = await next;
+    batch = next ? takeRows(await next) : [];
   }
+}
+
+/**
+ * The rows, which the result then no longer holds. The driver's results keep each other reachable until a full garbage
+ * collection, and with them all that they hold: a million rows then take 260 MiB where 120 do.
+ */
+function takeRows(result: { rows: SourceRecord[] }): SourceRecord[] {
+  const { rows } = result;
+  result.rows = [];
+  return rows;
 }
