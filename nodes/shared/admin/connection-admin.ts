@@ -8,6 +8,9 @@ import { deployedNode, queryText, registerEndpoint } from './endpoint.ts';
 /** An outage is for the load to wait out; a person at a form wants to know at once. */
 const OUTAGE_MS = 2_000;
 
+/** A login is sought for as long as an outage may last, for all who wait for it; a person who tests need not. */
+const LOGIN_MS = 6_000;
+
 const descriptions = new WeakMap<SalesforceSession, DescribeApi>();
 
 /** What the forms ask about an org: once, from the module of `sf-connection`. */
@@ -19,6 +22,7 @@ export function registerConnectionAdmin(RED: Red): void {
     path: '/connection/:id/test',
     permission: 'write',
     bounds: { calls: 12, perMs: 60_000, atOnce: 2 },
+    patienceMs: LOGIN_MS,
     answer: async ({ id, signal }) => {
       const session = sessionOf(id);
       const report = await testConnection(session, { signal, outageMs: OUTAGE_MS });

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { closeBrowser, type Editor, openEditor } from '../support/browser.ts';
+import { startWorld, VERSIONS, type World } from './support/world.ts';
+
+/** Ids of nodes whose badge is on the canvas. */
+const HINTED = `[...document.querySelectorAll('.red-ui-flow-node-group')]
+  .filter((node) => node.querySelector('.sf-bulk-wiring-hint:not(.hide)'))
+  .map((node) => node.id).sort()`;
+
+interface Wired {
+  RED: {
+    nodes: {
+      node(id: string): { id: string };
+      getNodeLinks(id: string, direction: number): { sourcePort: number }[];
+      removeLink(link: object): void;
+      addLink(link: object): void;
+    };
+    view: { redraw(all: boolean): void };
+  };
+}
+
+for (const version of VERSIONS) {
+  describe(`hints about wires in Node-RED ${version}`, function () {
+    this.timeout(60_000);
+    let world: World;
+    let editor: Editor;
+
+    before(async () => {
+      world = await startWorld(version);
+      await world.deploy();
+    });
+    beforeEach(async () => {
+      editor = await openEditor(world.nodeRed.url);
+    });
+    afterEach(() => editor.close());
+    after(async () => {
+      await closeBrowser();
+      await world.stop();
+    });
+
+    const hinted = () => editor.page.evaluate<string[]>(HINTED);
+
+    async function until(expected: string[]): Promise<void> {
+      const deadline = Date.now() + 5_000;
+      while ((await hinted()).join() !== expected.join() && Date.now() < deadline)
+        await editor.page.waitForTimeout(50);
+      assert.deepEqual(await hinted(), expected);
+    }
+
+    async function cut(source: string, port: number): Promise<void> {
+      await editor.page.evaluate(
+        ([id, from]) => {
+          const { RED } = globalThis as unknown as Wired;
+          for (const link of RED.nodes.getNodeLinks(id, 0).filter(({ sourcePort }) => sourcePort === from))
+            RED.nodes.removeLink(link);
+          RED.view.redraw(true);
+        },
+        [source, port] as const,
+      );
+    }
+
+    async function wire(source: string, port: number, target: string): Promise<void> {
+      await editor.page.evaluate(
+        ([from, sourcePort, to]) => {
+          const { RED } = globalThis as unknown as Wired;
+          RED.nodes.addLink({ source: RED.nodes.node(from), sourcePort, target: RED.nodes.node(to) });
+          RED.view.redraw(true);
+        },
+        [source, port, target] as const,
+      );
+    }
+
+    it('results without a receipt', async () => {
+      await until(['sf-bulk-results']);
+      await editor.edit('sf-bulk-results');
+      await editor.dialog.getByText('Output 4 (receipt) leads nowhere').waitFor();
+      await editor.cancel();
+      await wire('sf-bulk-results', 3, 'dead-letter');
+      await until([]);
+    });
+
+    it('poll without output 2', async () => {
+      await cut('sf-bulk-poll', 1);
+      await until(['sf-bulk-poll', 'sf-bulk-results']);
+      await editor.edit('sf-bulk-poll');
+      await editor.dialog.getByText('Output 2 (failed and aborted jobs) leads nowhere').waitFor();
+      await editor.cancel();
+    });
+
+    it('classify without a dead letter behind it', async () => {
+      await cut('sf-failure-classify', 1);
+      await until(['sf-bulk-results', 'sf-failure-classify']);
+      await wire('sf-failure-classify', 1, 'sf-single-retry');
+      await until(['sf-bulk-results']);
+    });
+
+    it('are warnings, not errors: the flow is valid', async () => {
+      await cut('sf-bulk-poll', 1);
+      await until(['sf-bulk-poll', 'sf-bulk-results']);
+      assert.equal((await editor.node('sf-bulk-poll')).valid, true);
+      assert.deepEqual(editor.errors, []);
+    });
+
+    it('a node that was dropped just now has none', async () => {
+      for (const port of [0, 1]) await cut('sf-bulk-poll', port);
+      await cut('sf-bulk-create', 0);
+      await until(['sf-bulk-create', 'sf-bulk-results']);
+    });
+  });
+}
