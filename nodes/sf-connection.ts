@@ -123,7 +123,7 @@ function open(
     });
     return new SalesforceConnection({
       session,
-      ledger: database ? new PostgresLedger(database) : memoryLedgerOf(node.id),
+      ledger: database ? new PostgresLedger(database, { log }) : memoryLedgerOf(node.id),
       clock: systemClock,
       log,
       retentionDays: settings.retentionDays,

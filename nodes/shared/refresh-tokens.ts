@@ -20,7 +20,7 @@ export function refreshTokenStore(
   if (credentials.flow !== 'refresh-token') return undefined;
   const key = refreshTokenKey(credentials);
   const secret = credentials.refreshToken + (credentials.clientSecret ?? '');
-  if (ledger) return new PostgresRefreshTokenStore(ledger, { key, secret });
+  if (ledger) return new PostgresRefreshTokenStore(ledger, { key, secret, log });
   const path = join(RED.settings.userDir ?? '.', `salesforce-refresh-token-${key.slice(0, 16)}.json`);
   return new FileRefreshTokenStore({ path, secret, log });
 }
