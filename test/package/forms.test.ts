@@ -230,11 +230,14 @@ function markupKeys(file: FormFile): string[] {
   return Array.from(file.template.matchAll(/data-i18n="(?:\[[\w-]+\])?([^"]+)"/g), ([, key]) => key ?? '');
 }
 
-/** Keys that stand whole in a call: `this._('key')`, `node._('key'`, `text('key'`, and `field('name')` for `field.name`. */
+/**
+ * Keys that stand whole in a call: `this._('key')`, `node._('key'`, `text('key'`, and `field('name')` for `field.name`.
+ * `RED._` takes the editor's own texts.
+ */
 function calledKeys(file: FormFile): string[] {
   const keys: string[] = [];
   for (const script of file.scripts) {
-    for (const [, key] of script.matchAll(/(?:\._|\btext)\('([\w.-]+)'/g))
+    for (const [, key] of script.matchAll(/(?:(?<!RED)\._|\btext)\('([\w.-]+)'/g))
       if (!key?.endsWith('.')) keys.push(key ?? '');
     for (const [, name] of script.matchAll(/\bfield\('(\w+)'\)/g)) keys.push(`field.${name}`);
   }
