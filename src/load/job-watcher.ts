@@ -33,10 +33,11 @@ interface Watched {
   job: Job;
   startedAt: number;
   movedAt: number;
-  interval: number;
+  nextLookAt: number;
   watchers: Set<Watcher>;
   stop: AbortController;
-  poke: () => void;
+  /** Ends the sleep before the next look, which may have come nearer. */
+  wake: () => void;
 }
 
 interface Watcher {
@@ -69,29 +70,18 @@ export class JobWatcher {
    * @throws LoadError BULK_JOB_TIMEOUT, BULK_JOB_STALLED, BULK_JOB_GONE; whatever a look that cannot be repeated throws;
    *   the signal's reason
    */
-  watch(job: Job, options: WatchOptions): Promise<Job> {
+  async watch(job: Job, options: WatchOptions): Promise<Job> {
     options.signal.throwIfAborted();
-    if (isFinal(job.state)) return Promise.resolve(job);
-    return new Promise((resolve, reject) => {
-      const watched = this.#watched.get(job.id) ?? this.#begin(job);
-      const onAbort = () => this.#leave(watched, watcher, () => reject(options.signal.reason));
-      const settled = () => options.signal.removeEventListener('abort', onAbort);
-      const watcher: Watcher = {
-        options,
-        since: this.#options.clock.now(),
-        resolve: (final) => {
-          settled();
-          resolve(final);
-        },
-        reject: (reason) => {
-          settled();
-          reject(reason);
-        },
-      };
-      watched.watchers.add(watcher);
-      options.signal.addEventListener('abort', onAbort, { once: true });
-      watched.poke();
-    });
+    if (isFinal(job.state)) return job;
+    const over = new AbortController();
+    try {
+      return await new Promise((resolve, reject) => {
+        const watcher = { options, since: this.#options.clock.now(), resolve, reject };
+        this.#join(this.#watched.get(job.id) ?? this.#begin(job), watcher, over.signal);
+      });
+    } finally {
+      over.abort();
+    }
   }
 
   #begin(job: Job): Watched {
@@ -100,32 +90,48 @@ export class JobWatcher {
       job,
       startedAt: now,
       movedAt: now,
-      interval: 0,
+      nextLookAt: Number.POSITIVE_INFINITY,
       watchers: new Set(),
       stop: new AbortController(),
-      poke: () => {},
+      wake: () => {},
     };
     this.#watched.set(job.id, watched);
     queueMicrotask(() => void this.#run(watched));
     return watched;
   }
 
+  /** A newcomer may want to know sooner than those who watch already. */
+  #join(watched: Watched, watcher: Watcher, over: AbortSignal): void {
+    const { signal, timeoutMs } = watcher.options;
+    const { clock } = this.#options;
+    watched.watchers.add(watcher);
+    watched.nextLookAt = Math.min(watched.nextLookAt, clock.now() + this.#firstDelay(watched));
+    watched.wake();
+    const leave = (reason: () => unknown) => this.#leave(watched, watcher, reason());
+    signal.addEventListener('abort', () => leave(() => signal.reason), { once: true, signal: over });
+    if (timeoutMs === 0) return;
+    clock.sleep(timeoutMs, over).then(
+      () => leave(() => timedOut(watched.job, timeoutMs)),
+      () => {}, // The watching ended before.
+    );
+  }
+
   async #run(watched: Watched): Promise<void> {
     const { clock } = this.#options;
-    let next = clock.now() + this.#firstDelay(watched);
     while (watched.watchers.size > 0) {
-      await this.#sleepUntil(watched, Math.min(next, this.#nextDeadline(watched)));
-      this.#giveUpLate(watched);
-      if (watched.watchers.size === 0 || clock.now() < next) continue;
-      try {
-        if (await this.#look(watched)) return;
-      } catch (error) {
-        if (watched.watchers.size > 0) this.#end(watched, (watcher) => watcher.reject(error));
-        return;
+      const wait = watched.nextLookAt - clock.now();
+      if (wait > 0) {
+        await this.#sleep(watched, wait);
+        continue;
       }
-      next = clock.now() + this.#interval(watched);
+      watched.nextLookAt = Number.POSITIVE_INFINITY;
+      try {
+        await this.#look(watched);
+      } catch (error) {
+        this.#end(watched, (watcher) => watcher.reject(error));
+      }
+      watched.nextLookAt = Math.min(watched.nextLookAt, clock.now() + this.#interval(watched));
     }
-    this.#watched.delete(watched.job.id);
   }
 
   /** Spread over the second half of the interval, so that jobs made together are not asked for together. */
@@ -146,72 +152,54 @@ export class JobWatcher {
     return this.#options.overBudget() ? interval * OVER_BUDGET_FACTOR : interval;
   }
 
-  /** Returns true when the watching is over. */
-  async #look(watched: Watched): Promise<boolean> {
+  async #look(watched: Watched): Promise<void> {
     const before = watched.job;
     const job = await this.#options.look(before, watched.stop.signal);
-    if (watched.watchers.size === 0) {
-      this.#watched.delete(job.id);
-      return true;
-    }
     watched.job = job;
     if (moved(before, job)) watched.movedAt = this.#options.clock.now();
     if (isFinal(job.state)) {
       this.#end(watched, (watcher) => watcher.resolve(job));
-      return true;
+      return;
     }
     for (const { options } of watched.watchers) options.onProgress?.(job);
     this.#giveUpStalled(watched);
-    return false;
   }
 
-  #nextDeadline(watched: Watched): number {
-    const deadlines = [...watched.watchers].map(({ options, since }) =>
-      options.timeoutMs > 0 ? since + options.timeoutMs : Number.POSITIVE_INFINITY,
-    );
-    return Math.min(...deadlines);
-  }
-
-  #giveUpLate(watched: Watched): void {
+  /** Whoever came after the last movement has waited only since then. */
+  #giveUpStalled(watched: Watched): void {
     const now = this.#options.clock.now();
     for (const watcher of [...watched.watchers]) {
-      const { timeoutMs } = watcher.options;
-      if (timeoutMs === 0 || now < watcher.since + timeoutMs) continue;
-      this.#leave(watched, watcher, () => watcher.reject(timedOut(watched.job, timeoutMs)));
-    }
-  }
-
-  #giveUpStalled(watched: Watched): void {
-    const still = this.#options.clock.now() - watched.movedAt;
-    for (const watcher of [...watched.watchers]) {
       const { stallTimeoutMs } = watcher.options;
-      if (stallTimeoutMs === 0 || still < stallTimeoutMs) continue;
-      this.#leave(watched, watcher, () => watcher.reject(stalled(watched.job, still)));
+      const still = now - Math.max(watched.movedAt, watcher.since);
+      if (stallTimeoutMs > 0 && still >= stallTimeoutMs)
+        this.#leave(watched, watcher, stalled(watched.job, still));
     }
   }
 
-  async #sleepUntil(watched: Watched, at: number): Promise<void> {
-    const { clock } = this.#options;
-    const poked = new AbortController();
-    watched.poke = () => poked.abort();
-    const signal = AbortSignal.any([watched.stop.signal, poked.signal]);
-    await clock.sleep(Math.max(0, at - clock.now()), signal).catch(() => {});
-    watched.poke = () => {};
+  async #sleep(watched: Watched, ms: number): Promise<void> {
+    const woken = new AbortController();
+    watched.wake = () => woken.abort();
+    const signal = AbortSignal.any([watched.stop.signal, woken.signal]);
+    await this.#options.clock.sleep(ms, signal).catch(() => {}); // Woken: whoever did so has said why.
+    watched.wake = () => {};
   }
 
-  #leave(watched: Watched, watcher: Watcher, tell: () => void): void {
+  /** The last one to leave ends the watching; another may begin at once, on its own. */
+  #leave(watched: Watched, watcher: Watcher, reason: unknown): void {
     if (!watched.watchers.delete(watcher)) return;
-    if (watched.watchers.size === 0) {
-      this.#watched.delete(watched.job.id);
-      watched.stop.abort();
-    }
-    tell();
+    if (watched.watchers.size === 0) this.#forget(watched);
+    watcher.reject(reason);
   }
 
   #end(watched: Watched, tell: (watcher: Watcher) => void): void {
-    this.#watched.delete(watched.job.id);
+    this.#forget(watched);
     for (const watcher of watched.watchers) tell(watcher);
     watched.watchers.clear();
+  }
+
+  #forget(watched: Watched): void {
+    watched.stop.abort();
+    if (this.#watched.get(watched.job.id) === watched) this.#watched.delete(watched.job.id);
   }
 }
 
