@@ -11,14 +11,18 @@ export class JobsInHand {
 
   /**
    * Returns the function that lets the job go again; undefined when `whose` hands have it already: a message that was
-   * sent again met the first one.
+   * sent again met the first one. It may be called twice.
    */
   take(jobId: string, whose: string): (() => void) | undefined {
     const hands = this.#hands.get(jobId) ?? new Set();
     if (hands.has(whose)) return undefined;
     hands.add(whose);
     this.#hands.set(jobId, hands);
+    let isHeld = true;
     return () => {
+      // The same hands may have taken it anew since the first call.
+      if (!isHeld) return;
+      isHeld = false;
       hands.delete(whose);
       if (hands.size === 0 && this.#hands.get(jobId) === hands) this.#hands.delete(jobId);
     };
