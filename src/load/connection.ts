@@ -96,9 +96,18 @@ export class SalesforceConnection {
     return this.#scratch;
   }
 
-  /** Asks Salesforce how a job stands. */
+  /**
+   * Asks Salesforce how a job stands. One whose close was asked for, and that is Open all the same, will never run by
+   * itself: it is aborted, so that its results tell that nothing of it was loaded (design §7.2).
+   */
   async look(job: Job, signal: AbortSignal): Promise<Job> {
-    return jobFromInfo(await this.ingest.info(job.id, { meter: this.meters.of(job.id), signal }), job);
+    const call = { meter: this.meters.of(job.id), signal };
+    const seen = jobFromInfo(await this.ingest.info(job.id, call), job);
+    if (seen.state !== 'Open' || (await this.ledger.findJob(job.id))?.state !== 'closing') return seen;
+    await this.ingest.abort(job.id, call);
+    const ended = jobFromInfo(await this.ingest.info(job.id, call), job);
+    await this.ledger.markClosed(job.id, ended);
+    return ended;
   }
 
   /** Ends a job that is not wanted any more; one that has ended before stays as it is. */
@@ -112,7 +121,11 @@ export class SalesforceConnection {
   async findJob(jobId: string, signal: AbortSignal): Promise<Job> {
     const known = await this.ledger.findJob(jobId);
     if (known) return this.look(known.job, signal);
-    return jobFromInfo(await this.ingest.info(jobId, { meter: this.meters.of(jobId), signal }));
+    const meter = { calls: 0 };
+    const info = await this.ingest.info(jobId, { meter, signal });
+    this.meters.of(info.id).calls += meter.calls;
+    // An id of 15 characters names the same job as its 18.
+    return jobFromInfo(info, (await this.ledger.findJob(info.id))?.job);
   }
 
   /** Salesforce's connections are cut; the ledger's are its database's own. */

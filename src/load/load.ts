@@ -6,36 +6,17 @@ import {
   type LoadHold,
   type LoadKey,
 } from '../database/ledger/job-ledger.ts';
-import { LoadError, reasonOf } from '../errors.ts';
-import { isFinal, type Job, type JobSpec } from '../job.ts';
+import { reasonOf } from '../errors.ts';
+import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
-import type { RunningLoad, SalesforceConnection } from './connection.ts';
-import { type JobFile, JobFileWriter, type Mapping, type NullHandling } from './job-files.ts';
-import { Run } from './run.ts';
+import type { RunningLoad } from './connection.ts';
+import { alreadyRunning, named, nothingToAbandon, stale, stopped, unsettled } from './load-errors.ts';
+import type { LoadOptions } from './load-options.ts';
+import { openRun } from './open-run.ts';
+import type { Run } from './run.ts';
 import { abandonedReceipt, asLoaded, confirmClose, giveUpOpen } from './take-over.ts';
-import { Uploader } from './upload.ts';
 
-export type LoadMode = 'parallel' | 'serial';
-
-export interface LoadOptions {
-  connection: SalesforceConnection;
-  /** The load's name in the ledger. */
-  loadName: string;
-  mode: LoadMode;
-  mapping: Mapping[];
-  nulls: NullHandling;
-  /** 0 = no limit. */
-  maxRecordsPerJob: number;
-  maxBytesPerJob: number;
-  /** Scratch files that may exist at once, the one being written included. */
-  maxFiles: number;
-  outageMs: number;
-  /** A closed job's message is to go out, with what the run's first message carried. */
-  onJob: (job: Job, carried: Record<string, unknown>) => void;
-  onReceipt: (receipt: Receipt, carried: Record<string, unknown>) => void;
-  /** False while flows are being deployed: a message sent then may reach nobody. `start` is called when they are up. */
-  canSend: () => boolean;
-}
+export type { LoadMode, LoadOptions } from './load-options.ts';
 
 export interface RunStart {
   /** When the sequence was opened, by this machine's clock; undefined for rows that no tracked sender read. */
@@ -44,9 +25,6 @@ export interface RunStart {
   carried: Record<string, unknown>;
 }
 
-/** Bulk API 2.0 cuts a job into batches of this size, which contend with each other (design §8). */
-const SERIAL_RECORDS_PER_JOB = 10_000;
-
 /**
  * What one `sf-bulk-create` does, night after night: one run at a time in all processes, jobs of an unfinished run carried
  * on before new rows are taken (design §7.1, 7.8).
@@ -54,12 +32,11 @@ const SERIAL_RECORDS_PER_JOB = 10_000;
 export class Load implements RunningLoad {
   readonly loadName: string;
   readonly #options: LoadOptions;
+  readonly #closing = new AbortController();
   #key: LoadKey | undefined;
   #run: Run | undefined;
   #turn: Promise<unknown> = Promise.resolve();
-  #closed = false;
-  readonly #onSettled = (job: Job, receipt: Receipt): void =>
-    this.#background(this.#inTurn(async () => this.#run?.settle(job, receipt)));
+  readonly #onSettled = (job: Job, receipt: Receipt): void => this.#background(this.#settled(job, receipt));
   readonly #onParked = (jobId: string, reason: string, again: boolean): void =>
     this.#background(this.#parked(jobId, reason, again));
 
@@ -75,7 +52,7 @@ export class Load implements RunningLoad {
     return this.#run?.hold;
   }
 
-  /** Jobs of the run that are not settled, and those of them that stopped. */
+  /** Jobs of the run that are not settled, parked ones included. */
   get unsettled(): Job[] {
     return this.#run?.unsettled ?? [];
   }
@@ -86,13 +63,9 @@ export class Load implements RunningLoad {
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#closed) return;
-      if (this.#run) {
-        if (this.#run.state === 'loaded') await this.#sendAgain(this.#run, () => true);
-        return;
-      }
-      const unfinished = await this.#ledger.unfinishedRuns(await this.#loadKey());
-      if (unfinished.length > 0) await this.#takeOverIfFree(unfinished);
+      if (this.#closing.signal.aborted) return;
+      if (this.#run) await this.#sendAgain(this.#run);
+      else await this.#takeOverIfFree();
     });
   }
 
@@ -102,11 +75,16 @@ export class Load implements RunningLoad {
    */
   standIn(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#closed || this.#run || !this.#ledger.durable) return;
-      const unfinished = await this.#ledger.unfinishedRuns(await this.#loadKey());
+      if (this.#closing.signal.aborted) return;
+      if (this.#run) {
+        // Its last job may have settled while the ledger was away.
+        await this.#run.endIfSettled();
+        return;
+      }
+      if (!this.#ledger.durable) return;
       const jobs = await this.#ledger.unsettledJobs(await this.#loadKey());
       const onlyParked = jobs.length > 0 && jobs.every(({ parkedReason }) => parkedReason !== null);
-      if (unfinished.length > 0 && !onlyParked) await this.#takeOverIfFree(unfinished);
+      if (!onlyParked) await this.#takeOverIfFree();
     });
   }
 
@@ -117,30 +95,27 @@ export class Load implements RunningLoad {
    */
   beginRun(start: RunStart): Promise<Run> {
     return this.#inTurn(async () => {
-      await this.#run?.ending.catch(() => {});
+      this.#throwIfClosing();
+      await this.#run?.endIfSettled();
       if (this.#run) await this.#refuseSecondRun(this.#run);
       const hold = await this.#acquireSettled();
-      await this.#refuseStale(start).catch(async (error) => {
+      try {
+        await this.#refuseStale(start);
+        const record = await this.#ledger.beginRun(hold, randomUUID());
+        this.#background(this.#ledger.prune(hold.load, this.#options.connection.retentionDays));
+        return this.#openRun(hold, record, start.carried);
+      } catch (error) {
         await hold.release();
         throw error;
-      });
-      const record = await this.#ledger.beginRun(hold, randomUUID());
-      this.#background(this.#ledger.prune(hold.load, this.#options.connection.retentionDays));
-      this.#run = this.#openRun(hold, record, start.carried);
-      return this.#run;
+      }
     });
   }
 
   /** Somebody works on one of this load's jobs again; what parked it is over. */
   carryOn(known: LedgerJob): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#holdRunOf(known);
       if (known.parkedReason !== null) await this.#ledger.unparkJob(known.job.id);
-      if (this.#run?.id === known.runId) {
-        this.#run.unpark(known.job.id);
-        return;
-      }
-      const hold = await this.#acquire();
-      await this.#takeOver(hold, await this.#ledger.unfinishedRuns(hold.load), false);
       this.#run?.unpark(known.job.id);
     });
   }
@@ -152,29 +127,24 @@ export class Load implements RunningLoad {
   abandon(jobId: string, by: string, reason: string): Promise<Receipt> {
     return this.#inTurn(async () => {
       const known = await this.#ledger.findJob(jobId);
-      if (!known || known.load.loadName !== this.loadName || !isUnsettled(known)) {
-        throw new LoadError(
-          'CONFIG_INVALID',
-          `Job ${jobId} is no unsettled job of load "${this.loadName}"; nothing to abandon.`,
-        );
-      }
-      if (this.#run?.id !== known.runId) {
-        const hold = await this.#acquire();
-        await this.#takeOver(hold, await this.#ledger.unfinishedRuns(hold.load), false);
-      }
+      if (!known || known.load.loadName !== this.loadName || !isUnsettled(known))
+        throw nothingToAbandon(this.loadName, jobId);
+      await this.#holdRunOf(known);
       const receipt = abandonedReceipt(known, (await this.#ledger.now()).toISOString());
       await this.#ledger.abandonJob(jobId, by, reason, receipt);
       this.#options.connection.log.warn(
         `Job ${jobId} of load "${this.loadName}" was abandoned by ${by}: ${reason}`,
       );
       await this.#run?.settle(known.job, receipt);
+      await this.#letGoIfStopped();
       return receipt;
     });
   }
 
   /** Gives up what is being uploaded, parks what is not settled and lets another process have the load. */
   async close(): Promise<void> {
-    this.#closed = true;
+    const reason = stopped(this.loadName);
+    this.#closing.abort(reason);
     const { connection } = this.#options;
     connection.deregister(this);
     connection.events.off('settled', this.#onSettled);
@@ -182,11 +152,13 @@ export class Load implements RunningLoad {
     await this.#inTurn(async () => {
       const run = this.#run;
       if (!run) return;
-      await run.breakOff(
-        new LoadError('LOAD_BROKEN_OFF', 'Node-RED stopped or was redeployed while the load was running.'),
-      );
-      this.#run = undefined;
-      await run.hold.release();
+      try {
+        await run.breakOff(reason);
+        await run.endIfSettled();
+      } finally {
+        // Ended, when nothing was left of it.
+        if (this.#run === run) await this.#letGo(run);
+      }
     });
   }
 
@@ -196,42 +168,34 @@ export class Load implements RunningLoad {
 
   async #loadKey(): Promise<LoadKey> {
     this.#key ??= {
-      orgId: (await this.#options.connection.session.identity()).orgId,
+      orgId: (await this.#options.connection.session.identity({ signal: this.#closing.signal })).orgId,
       loadName: this.loadName,
     };
     return this.#key;
   }
 
   async #acquire(): Promise<LoadHold> {
+    this.#throwIfClosing();
     const hold = await this.#ledger.acquire(await this.#loadKey());
     if (hold) return hold;
-    throw new LoadError(
-      'LOAD_ALREADY_RUNNING',
-      `Load "${this.loadName}" is running in another Node-RED. It was not started a second time; the rows stay READY.`,
-    );
+    throw alreadyRunning(this.loadName, undefined);
   }
 
   async #refuseSecondRun(run: Run): Promise<never> {
     const inHand = run.unsettled.filter(({ id }) => this.#options.connection.inHand.has(id));
-    if (run.state === 'loading' || inHand.length > 0) {
-      throw new LoadError(
-        'LOAD_ALREADY_RUNNING',
-        `Load "${this.loadName}" is still running (${run.state === 'loading' ? 'rows are being loaded' : named(inHand)}). It ` +
-          'was not started a second time; the rows stay READY.',
-      );
-    }
-    await this.#sendAgain(run, () => true);
-    throw unsettledError(this.loadName, run.unsettled);
+    if (run.state === 'loading') throw alreadyRunning(this.loadName, 'rows are being loaded');
+    if (inHand.length > 0) throw alreadyRunning(this.loadName, named(inHand));
+    await this.#sendAgain(run);
+    throw unsettled(this.loadName, run.unsettled);
   }
 
   /** The hold of a load of which no run is unfinished; one without closed jobs is ended on the way. */
   async #acquireSettled(): Promise<LoadHold> {
     for (;;) {
       const hold = await this.#acquire();
-      const unfinished = await this.#ledger.unfinishedRuns(hold.load);
-      if (unfinished.length === 0) return hold;
-      await this.#takeOver(hold, unfinished, true);
-      if (this.#run) throw unsettledError(this.loadName, (this.#run as Run).unsettled);
+      const run = await this.#takeOver(hold, true);
+      if (!run) return hold;
+      if (run.state !== 'ended') throw unsettled(this.loadName, run.unsettled);
     }
   }
 
@@ -240,131 +204,123 @@ export class Load implements RunningLoad {
     const endedAt = await this.#ledger.lastRunEndedAt(await this.#loadKey());
     if (!endedAt) return;
     const ahead = (await this.#ledger.now()).getTime() - this.#options.connection.clock.now();
-    if (start.openedAt + ahead > endedAt.getTime()) return;
-    throw new LoadError(
-      'LOAD_STALE',
-      `These rows were read before the last run of load "${this.loadName}" ended (${endedAt.toISOString()}), so some of them ` +
-        'may be loaded already. Nothing was loaded; start the select again.',
-    );
+    if (start.openedAt + ahead <= endedAt.getTime()) throw stale(this.loadName, endedAt);
   }
 
-  async #takeOverIfFree(unfinished: readonly LedgerRun[]): Promise<void> {
-    const hold = await this.#ledger.acquire(await this.#loadKey());
-    if (hold) await this.#takeOver(hold, unfinished, true);
+  /** The job is of the run that this process holds, or will be when this resolves. */
+  async #holdRunOf(known: LedgerJob): Promise<void> {
+    if (this.#run?.id === known.runId) return;
+    const hold = await this.#acquire();
+    if (!(await this.#takeOver(hold, false))) await hold.release();
   }
 
-  /** Makes this process the one that carries the unfinished runs on, oldest first. */
-  async #takeOver(hold: LoadHold, unfinished: readonly LedgerRun[], send: boolean): Promise<void> {
-    const [record] = unfinished;
-    if (!record) {
-      await hold.release();
-      return;
-    }
+  async #takeOverIfFree(): Promise<void> {
+    const load = await this.#loadKey();
+    if ((await this.#ledger.unfinishedRuns(load)).length === 0) return;
+    const hold = await this.#ledger.acquire(load);
+    if (hold && !(await this.#takeOver(hold, true))) await hold.release();
+  }
+
+  /**
+   * Makes this process the one that carries the unfinished run on; of several, the oldest. Undefined: none is, and the
+   * hold is the caller's. With any other outcome it is not: the run has it, or it is released.
+   */
+  async #takeOver(hold: LoadHold, send: boolean): Promise<Run | undefined> {
     const { connection } = this.#options;
-    const jobs = await this.#ledger.jobsOfRun(record.runId);
-    for (const known of jobs.filter(({ state }) => state === 'open')) await giveUpOpen(connection, known);
-    const run = this.#openRun(hold, await asLoaded(connection, hold, record, jobs), jobs[0]?.carried ?? {});
-    run.adopt(jobs);
-    this.#run = run;
-    if (send) await this.#sendAgain(run, () => true);
-    await run.endIfSettled();
+    try {
+      const [record] = await this.#ledger.unfinishedRuns(hold.load);
+      if (!record) return undefined;
+      const jobs = await this.#ledger.jobsOfRun(record.runId);
+      for (const known of jobs.filter(({ state }) => state === 'open'))
+        await giveUpOpen(connection, known, this.#closing.signal);
+      const loaded = await asLoaded(connection, hold, record, jobs);
+      const run = this.#openRun(hold, loaded, jobs[0]?.carried ?? {});
+      run.adopt(jobs);
+      if (send) await this.#sendAgain(run);
+      await run.endIfSettled();
+      return run;
+    } catch (error) {
+      this.#run = undefined;
+      await hold.release();
+      throw error;
+    }
   }
 
-  /** Sends unsettled jobs that nobody has in hand on their way once more. */
-  async #sendAgain(run: Run, which: (known: LedgerJob) => boolean): Promise<void> {
+  /**
+   * Sends jobs that nobody has in hand on their way once more. While rows are still being loaded, a job that is `closing`
+   * is the uploader's.
+   */
+  async #sendAgain(run: Run, which: (known: LedgerJob) => boolean = () => true): Promise<void> {
     const { connection, onJob } = this.#options;
     for (const known of await this.#ledger.jobsOfRun(run.id)) {
-      if (!isUnsettled(known) || connection.inHand.has(known.job.id) || !which(known)) continue;
-      const job = await confirmClose(connection, known);
+      const isDue = run.state === 'loading' ? known.state === 'closed' : isUnsettled(known);
+      if (!isDue || connection.inHand.has(known.job.id) || !which(known)) continue;
+      const job = await confirmClose(connection, known, this.#closing.signal);
       run.unpark(job.id);
       connection.log.info(`Load "${this.loadName}": job ${job.id} is carried on.`);
       onJob(job, known.carried);
     }
   }
 
-  async #parked(jobId: string, reason: string, again: boolean): Promise<void> {
-    await this.#inTurn(async () => {
-      const run = this.#run;
-      if (!run?.unsettled.some(({ id }) => id === jobId)) return;
-      run.park(jobId, reason);
-      if (again) {
-        if (this.#options.canSend()) await this.#sendAgain(run, ({ job }) => job.id === jobId);
-        return;
-      }
-      const waiting = run.unsettled.some(({ id }) => !run.parked.has(id));
-      if (run.state !== 'loaded' || waiting) return;
-      this.#run = undefined;
-      await run.hold.release();
+  #settled(job: Job, receipt: Receipt): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#run?.settle(job, receipt);
+      await this.#letGoIfStopped();
     });
   }
 
+  #parked(jobId: string, reason: string, again: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const run = this.#run;
+      if (!run?.unsettled.some(({ id }) => id === jobId)) return;
+      run.park(jobId, reason);
+      if (!again) await this.#letGoIfStopped();
+      else if (this.#options.canSend()) await this.#sendAgain(run, ({ job }) => job.id === jobId);
+    });
+  }
+
+  /** When all that is left of a run is parked, whoever is triggered next may carry it on. */
+  async #letGoIfStopped(): Promise<void> {
+    if (this.#run?.isStopped) await this.#letGo(this.#run);
+  }
+
+  async #letGo(run: Run): Promise<void> {
+    this.#run = undefined;
+    const { meters } = this.#options.connection;
+    const calls = run.unsettled.reduce((sum, { id }) => sum + meters.of(id).calls, 0);
+    for (const { id } of run.unsettled) meters.forget(id);
+    await run.letGo(calls);
+  }
+
   #openRun(hold: LoadHold, record: LedgerRun, carried: Record<string, unknown>): Run {
-    const { connection, onJob, onReceipt } = this.#options;
-    let before: Promise<unknown> = Promise.resolve();
-    const run: Run = new Run({
-      ledger: this.#ledger,
+    const run = openRun(this.#options, {
       hold,
       record,
-      openWriter: (spec, onFile) => this.#openWriter(spec, onFile),
-      openUploader: () =>
-        new Uploader({
-          ingest: connection.ingest,
-          ledger: this.#ledger,
-          hold,
-          meters: connection.meters,
-          clock: connection.clock,
-          runId: record.runId,
-          carried,
-          outageMs: this.#options.outageMs,
-          beforeClose: async () => {
-            await before;
-          },
-          onClosing: (job) => run.closing(job),
-          onWastedCalls: (calls) => run.noteWastedCalls(calls),
-        }),
-      onJob: (job) => {
-        onJob(job, carried);
-        if (this.#options.mode === 'serial') before = this.#untilFinal(job, hold.signal);
-      },
+      carried,
+      closing: this.#closing.signal,
+      onLoaded: () => this.#background(this.#inTurn(() => this.#letGoIfStopped())),
       onEnded: async (receipt) => {
         if (this.#run === run) this.#run = undefined;
-        onReceipt(receipt, carried);
+        this.#options.onReceipt(receipt, carried);
         await hold.release();
       },
     });
-    hold.signal.addEventListener('abort', () => this.#lost(run, hold), { once: true });
+    this.#run = run;
+    hold.signal.addEventListener('abort', () => this.#lost(run), { once: true });
+    if (hold.signal.aborted) this.#lost(run);
     return run;
   }
 
   /** Another process holds the load now, and carries its jobs on. */
-  #lost(run: Run, hold: LoadHold): void {
+  #lost(run: Run): void {
     if (this.#run === run) this.#run = undefined;
-    this.#options.connection.log.warn(`Load "${this.loadName}": ${reasonOf(hold.signal.reason)}`);
-    this.#background(run.breakOff(hold.signal.reason));
+    const { reason } = run.hold.signal;
+    this.#options.connection.log.warn(`Load "${this.loadName}": ${reasonOf(reason)}`);
+    this.#background(run.breakOff(reason));
   }
 
-  async #openWriter(spec: JobSpec, onFile: (file: JobFile) => void): Promise<JobFileWriter> {
-    const { connection, mapping, nulls, maxRecordsPerJob, maxBytesPerJob, maxFiles, mode } = this.#options;
-    const limit = maxRecordsPerJob === 0 ? Number.POSITIVE_INFINITY : maxRecordsPerJob;
-    return new JobFileWriter({
-      scratch: await connection.scratch(),
-      spec,
-      mapping,
-      nulls,
-      maxRecordsPerJob: mode === 'serial' ? Math.min(limit, SERIAL_RECORDS_PER_JOB) : limit,
-      maxBytesPerJob,
-      maxFiles,
-      onFile,
-    });
-  }
-
-  /** A job that is gone or cannot be watched is no reason to hold the next one back for ever. */
-  async #untilFinal(job: Job, signal: AbortSignal): Promise<void> {
-    if (isFinal(job.state)) return;
-    const options = { intervalMs: 1000, maxIntervalMs: 60_000, timeoutMs: 0, stallTimeoutMs: 0, signal };
-    await this.#options.connection.watcher.watch(job, options).catch((error) => {
-      this.#options.connection.log.warn(`Serial load "${this.loadName}": ${reasonOf(error)}`);
-    });
+  #throwIfClosing(): void {
+    this.#closing.signal.throwIfAborted();
   }
 
   /** One thing at a time: a trigger, a take-over and a parked job never see each other's half-done work. */
@@ -374,20 +330,7 @@ export class Load implements RunningLoad {
     return result;
   }
 
-  #background(work: Promise<unknown> | undefined): void {
-    work?.catch((error) => this.#options.connection.log.error(`Load "${this.loadName}": ${reasonOf(error)}`));
+  #background(work: Promise<unknown>): void {
+    work.catch((error) => this.#options.connection.log.error(`Load "${this.loadName}": ${reasonOf(error)}`));
   }
-}
-
-function named(jobs: readonly Job[]): string {
-  return jobs.length === 1 ? `job ${jobs[0]?.id}` : `jobs ${jobs.map(({ id }) => id).join(', ')}`;
-}
-
-function unsettledError(loadName: string, jobs: readonly Job[]): LoadError {
-  return new LoadError(
-    'LOAD_UNSETTLED',
-    `Load "${loadName}" takes no new rows before its last run is settled: ${named(jobs)} ${jobs.length === 1 ? 'was' : 'were'} ` +
-      'sent again, to be polled and read to the end. Start the load again when that is done; a job whose results are gone ' +
-      'is ended with a message {"abandon": "<job id>"} to the create node.',
-  );
 }

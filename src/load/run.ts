@@ -3,9 +3,9 @@ import { LoadError } from '../errors.ts';
 import type { Job, JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SourceRecord } from '../record.ts';
-import { claims } from './claims.ts';
 import type { CsvSource, JobFile, JobFileWriter, Rejected } from './job-files.ts';
 import { sumReceipts } from './receipts.ts';
+import { RunClaims } from './run-claims.ts';
 import type { Uploader } from './upload.ts';
 
 /** What became of a closed job, as its run sees it. */
@@ -16,10 +16,12 @@ export interface RunOptions {
   hold: LoadHold;
   record: LedgerRun;
   /** A writer of scratch files for jobs of one kind; it hands each finished file to `onFile`. */
-  openWriter: (spec: JobSpec, onFile: (file: JobFile) => void) => Promise<JobFileWriter>;
+  openWriter: (spec: JobSpec, onFile: (file: JobFile) => void, signal: AbortSignal) => Promise<JobFileWriter>;
   openUploader: (run: Run) => Uploader;
   /** A job is closed, or as good as closed: its message goes out. */
   onJob: (job: Job) => void;
+  /** No more rows are taken. */
+  onLoaded: () => void;
   /** The last job is settled and the ledger knows the run as ended. */
   onEnded: (receipt: Receipt) => Promise<void>;
 }
@@ -40,27 +42,31 @@ export class Run {
   readonly #jobs = new Map<string, JobEnd>();
   readonly #parked = new Map<string, string>();
   readonly #queue: QueuedFile[] = [];
-  readonly #allClaims = new Set<string>();
+  readonly #claims: RunClaims;
   readonly #stop = new AbortController();
   readonly #allLoaded = Promise.withResolvers<void>();
   #writer: { spec: JobSpec; files: JobFileWriter } | undefined;
-  #claims = new Set<string>();
   #uploading: Promise<void> = Promise.resolve();
   #failure: unknown;
-  #rejected = 0;
+  #rejected: number;
   #index = 0;
   #state: RunState;
+  /** The one end of `loading`, whether all rows came or not. */
+  #loadingOver: Promise<void> | undefined;
   #ending: Promise<void> = Promise.resolve();
-  #complete = true;
+  #complete: boolean;
   #spec: JobSpec | undefined;
-  #wasted = 0;
+  #otherCalls: number;
 
   constructor(options: RunOptions) {
+    const { ledger, record } = options;
     this.#options = options;
-    this.id = options.record.runId;
-    this.#state = options.record.state;
-    this.#complete = options.record.complete;
-    this.#rejected = options.record.rejected;
+    this.#claims = new RunClaims(ledger);
+    this.id = record.runId;
+    this.#state = record.state;
+    this.#complete = record.complete;
+    this.#rejected = record.rejected;
+    this.#otherCalls = record.apiCalls;
     // Nobody has to wait for it.
     this.#allLoaded.promise.catch(() => {});
   }
@@ -72,11 +78,6 @@ export class Run {
 
   get state(): RunState {
     return this.#state;
-  }
-
-  /** Resolves when an end that has begun is written down. */
-  get ending(): Promise<void> {
-    return this.#ending;
   }
 
   get hold(): LoadHold {
@@ -95,17 +96,21 @@ export class Run {
     return [...this.#jobs.values()].filter(({ receipt }) => !receipt).map(({ job }) => job);
   }
 
-  /** Unsettled jobs that stopped, and why. */
-  get parked(): ReadonlyMap<string, string> {
-    return this.#parked;
+  /** Nothing of it goes on without a person or a trigger: all that is left of it is parked. */
+  get isStopped(): boolean {
+    const { unsettled } = this;
+    return (
+      this.#state === 'loaded' && unsettled.length > 0 && unsettled.every(({ id }) => this.#parked.has(id))
+    );
   }
 
   /** Takes jobs over from an earlier process. */
   adopt(jobs: readonly LedgerJob[]): void {
-    for (const { job, receipt, state, claimIds } of jobs) {
+    for (const { job, receipt, state, claimIds, parkedReason } of jobs) {
       if (state === 'open' || state === 'discarded') continue;
       this.#jobs.set(job.id, { job, receipt: receipt ?? undefined });
-      for (const claimId of claimIds) this.#claim(claimId);
+      if (parkedReason !== null && !receipt) this.#parked.set(job.id, parkedReason);
+      this.#claims.adopt(claimIds);
       this.#index = Math.max(this.#index, job.index + 1);
     }
   }
@@ -118,9 +123,8 @@ export class Run {
    */
   async write(records: SourceRecord[], spec: JobSpec, claimId: string | undefined): Promise<Rejected[]> {
     const files = await this.#filesFor(spec);
-    if (claimId !== undefined) this.#claim(claimId);
+    this.#claims.write(claimId);
     const rejected = await this.#guard(files.write(records, this.#stop.signal));
-    if (claimId !== undefined) this.#claims = new Set([claimId]);
     this.#rejected += rejected.length;
     return rejected;
   }
@@ -134,19 +138,22 @@ export class Run {
 
   /** Every row has arrived: resolves when all of them are in closed jobs. */
   async finish(): Promise<void> {
+    this.#throwIfBroken();
     await this.#guard(this.#writer?.files.finish(this.#stop.signal) ?? Promise.resolve());
     await this.#guard(this.#uploading);
     this.#throwIfBroken();
-    await this.#loaded(true);
+    this.#loadingOver ??= this.#loaded(true);
+    await this.#loadingOver;
   }
 
   /** Closed jobs go on; the file being written, the files that wait and the job being uploaded are given up. */
   async breakOff(reason: unknown): Promise<void> {
     if (this.#state !== 'loading') return;
-    this.#fail(reason);
-    await this.#uploading.catch(() => {});
-    await this.#dropFiles();
-    await this.#loaded(false);
+    if (!this.#loadingOver) {
+      this.#fail(reason);
+      this.#loadingOver = this.#giveUp();
+    }
+    await this.#loadingOver;
   }
 
   /** Called by the uploader at the point of no return: until its close is confirmed, the job is parked. */
@@ -157,7 +164,7 @@ export class Run {
 
   /** API calls that belong to no closed job. */
   noteWastedCalls(calls: number): void {
-    this.#wasted += calls;
+    this.#otherCalls += calls;
   }
 
   park(jobId: string, reason: string): void {
@@ -176,37 +183,40 @@ export class Run {
     await this.endIfSettled();
   }
 
-  /** Ends the run when nothing is left of it. */
-  async endIfSettled(): Promise<void> {
-    if (this.#state !== 'loaded' || this.unsettled.length > 0) return;
-    this.#state = 'ended';
-    this.#ending = this.#end();
-    await this.#ending;
+  /** Ends the run when nothing is left of it; resolves when that is written down. Without its hold another one ends it. */
+  endIfSettled(): Promise<void> {
+    const isOver = this.#state === 'loaded' && this.unsettled.length === 0;
+    if (isOver && !this.hold.signal.aborted) {
+      this.#state = 'ended';
+      this.#ending = this.#end();
+    }
+    return this.#ending;
   }
 
-  async #end(): Promise<void> {
+  /** Lets another process, or another pass of this one, carry it on. `calls`: made for jobs that are not settled. */
+  async letGo(calls: number): Promise<void> {
+    this.#claims.forget();
     try {
-      const receipt = await this.#receipt();
-      await this.#options.ledger.endRun(this.hold, this.id, receipt);
-      for (const claimId of this.#allClaims) await this.#endClaim(claimId);
-      await this.#options.onEnded(receipt);
-    } catch (error) {
-      this.#state = 'loaded';
-      throw error;
+      const more = this.#otherCalls - this.#options.record.apiCalls + calls;
+      if (more > 0 && this.#state !== 'ended') await this.#options.ledger.addApiCalls(this.id, more);
+    } finally {
+      await this.hold.release();
     }
   }
 
-  #claim(claimId: string): void {
-    this.#claims.add(claimId);
-    this.#allClaims.add(claimId);
-    claims.begin(claimId);
+  async #end(): Promise<void> {
+    const receipt = await this.#writeEnd().catch((error) => {
+      this.#state = 'loaded';
+      throw error;
+    });
+    await this.#claims.end(this.#complete);
+    await this.#options.onEnded(receipt);
   }
 
-  /** Of a run that took all its rows, every record of a claim is in a settled job or was rejected. */
-  async #endClaim(claimId: string): Promise<void> {
-    const state = this.#complete ? 'settled' : await this.#options.ledger.claimState(claimId);
-    if (state === 'loading') claims.forget(claimId);
-    else claims.end(claimId, state === 'settled' ? 'settled' : 'released');
+  async #writeEnd(): Promise<Receipt> {
+    const receipt = await this.#receipt();
+    await this.#options.ledger.endRun(this.hold, this.id, receipt);
+    return receipt;
   }
 
   async #filesFor(spec: JobSpec): Promise<JobFileWriter> {
@@ -214,13 +224,14 @@ export class Run {
     this.#spec ??= spec;
     if (this.#writer && sameSpec(this.#writer.spec, spec)) return this.#writer.files;
     await this.#guard(this.#writer?.files.finish(this.#stop.signal) ?? Promise.resolve());
-    const files = await this.#guard(this.#options.openWriter(spec, (file) => this.#enqueue(file, spec)));
+    const onFile = (file: JobFile) => this.#enqueue(file, spec);
+    const files = await this.#guard(this.#options.openWriter(spec, onFile, this.#stop.signal));
     this.#writer = { spec, files };
     return files;
   }
 
   #enqueue(file: JobFile, spec: JobSpec): void {
-    this.#queue.push({ file, spec, claimIds: [...this.#claims] });
+    this.#queue.push({ file, spec, claimIds: this.#claims.ofFile() });
     if (this.#queue.length === 1) this.#uploading = this.#uploading.then(() => this.#uploadQueue());
     // A failure reaches whoever writes next, or finishes; nothing is lost by not listening here.
     this.#uploading.catch(() => {});
@@ -245,14 +256,9 @@ export class Run {
   async #upload(uploader: Uploader, { file, spec, claimIds }: QueuedFile): Promise<Job> {
     const index = this.#index;
     this.#index += 1;
-    const job = await uploader.upload(
-      file,
-      spec,
-      index,
-      claimIds,
-      AbortSignal.any([this.#stop.signal, this.hold.signal]),
-    );
-    this.#jobs.set(job.id, { job, receipt: undefined });
+    const signal = AbortSignal.any([this.#stop.signal, this.hold.signal]);
+    const job = await uploader.upload(file, spec, index, claimIds, signal);
+    this.#jobs.set(job.id, { job, receipt: this.#jobs.get(job.id)?.receipt });
     this.#parked.delete(job.id);
     return job;
   }
@@ -266,7 +272,7 @@ export class Run {
   #throwIfBroken(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.hold.signal.aborted) throw this.hold.signal.reason;
-    if (this.#state !== 'loading')
+    if (this.#state !== 'loading' || this.#loadingOver)
       throw new LoadError('LOAD_BROKEN_OFF', `Run ${this.id} takes no more rows.`);
   }
 
@@ -280,18 +286,35 @@ export class Run {
     }
   }
 
-  async #dropFiles(): Promise<void> {
+  async #giveUp(): Promise<void> {
+    // Why that failed is the reason of the breaking off, or of less weight.
+    await this.#uploading.catch(() => {});
     await this.#writer?.files.discard();
-    for (const { file } of this.#queue.splice(0)) await file.remove();
+    const given = this.#queue.splice(0);
+    this.#claims.drop(given.flatMap(({ claimIds }) => claimIds));
+    for (const { file } of given) await file.remove();
+    await this.#loaded(false);
   }
 
+  /** Rows that came are waited for no longer even where that cannot be written down: the end of the run will be. */
   async #loaded(complete: boolean): Promise<void> {
-    this.#state = 'loaded';
     this.#complete = complete;
+    try {
+      if (!this.hold.signal.aborted) await this.#noteLoaded(complete);
+      if (complete) this.#allLoaded.resolve();
+    } catch (error) {
+      this.#allLoaded.reject(error);
+      throw error;
+    } finally {
+      this.#state = 'loaded';
+    }
+    await this.endIfSettled();
+    this.#options.onLoaded();
+  }
+
+  async #noteLoaded(complete: boolean): Promise<void> {
     const { received, rejected } = this.counts;
     await this.#options.ledger.runLoaded(this.hold, this.id, { received, rejected, complete });
-    this.#allLoaded.resolve();
-    await this.endIfSettled();
   }
 
   async #receipt(): Promise<Receipt> {
@@ -305,7 +328,7 @@ export class Run {
       complete: this.#complete,
       startedAt: record.startedAt.toISOString(),
       finishedAt: (await ledger.now()).toISOString(),
-      otherApiCalls: this.#wasted,
+      otherApiCalls: this.#otherCalls,
     });
   }
 }

@@ -3,8 +3,8 @@ import { reasonOf } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SalesforceConnection } from './connection.ts';
-import { jobFromInfo } from './job-info.ts';
 import { sumReceipts } from './receipts.ts';
+import { within } from './time-limit.ts';
 
 /** How long a take-over tries to reach Salesforce about one job before it goes on with the next. */
 const PATIENCE_MS = 60_000;
@@ -26,31 +26,49 @@ export async function asLoaded(
 }
 
 /** A job that was never `closing` never ran. Where even the abort fails it stays Open in Salesforce, without harm. */
-export async function giveUpOpen(connection: SalesforceConnection, known: LedgerJob): Promise<void> {
-  const meter = connection.meters.of(known.job.id);
-  await connection.ingest
-    .abort(known.job.id, { meter, signal: AbortSignal.timeout(PATIENCE_MS) })
-    .catch((error) => connection.log.warn(`Job ${known.job.id} could not be aborted: ${reasonOf(error)}`));
-  connection.meters.forget(known.job.id);
-  await connection.ledger.discardJob(known.job.id, 'its process ended before it was closed');
+export async function giveUpOpen(
+  connection: SalesforceConnection,
+  known: LedgerJob,
+  signal: AbortSignal,
+): Promise<void> {
+  const { ingest, ledger, meters, log } = connection;
+  const meter = meters.of(known.job.id);
+  await patiently(connection, signal, (stop) => ingest.abort(known.job.id, { meter, signal: stop })).catch(
+    (error) => log.warn(`Job ${known.job.id} could not be aborted: ${reasonOf(error)}`),
+  );
+  signal.throwIfAborted();
+  await ledger.discardJob(known.job.id, 'its process ended before it was closed');
+  await ledger.addApiCalls(known.runId, meter.calls);
+  meters.forget(known.job.id);
 }
 
-/** A job that ever was `closing` counts as closed; if Salesforce still has it Open, it is aborted (design §7.2). */
-export async function confirmClose(connection: SalesforceConnection, known: LedgerJob): Promise<Job> {
+/**
+ * A job that ever was `closing` counts as closed; if Salesforce still has it Open, looking at it aborts it (design §7.2).
+ * Where Salesforce cannot be asked now, whoever watches the job will ask.
+ */
+export async function confirmClose(
+  connection: SalesforceConnection,
+  known: LedgerJob,
+  signal: AbortSignal,
+): Promise<Job> {
   if (known.state !== 'closing') return known.job;
-  const call = { meter: connection.meters.of(known.job.id), signal: AbortSignal.timeout(PATIENCE_MS) };
   try {
-    const info = await connection.ingest.info(known.job.id, call);
-    const job = jobFromInfo(
-      info.state === 'Open' ? await connection.ingest.abort(known.job.id, call) : info,
-      known.job,
-    );
+    const job = await patiently(connection, signal, (stop) => connection.look(known.job, stop));
     await connection.ledger.markClosed(job.id, job);
     return job;
   } catch (error) {
+    signal.throwIfAborted();
     connection.log.warn(`The close of job ${known.job.id} is not confirmed: ${reasonOf(error)}`);
     return known.job;
   }
+}
+
+function patiently<T>(
+  { clock }: SalesforceConnection,
+  signal: AbortSignal,
+  work: (stop: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return within(clock, PATIENCE_MS, (late) => work(AbortSignal.any([late, signal])));
 }
 
 /** Nobody knows what became of its records, and the receipt says so: all of them are unaccounted for. */

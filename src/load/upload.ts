@@ -3,12 +3,13 @@ import type { JobLedger, LoadHold } from '../database/ledger/job-ledger.ts';
 import { LoadError, reasonOf } from '../errors.ts';
 import type { Job, JobSpec } from '../job.ts';
 import type { CallMeter } from '../salesforce/call.ts';
-import type { IngestApi } from '../salesforce/ingest.ts';
+import type { IngestApi, JobInfo } from '../salesforce/ingest.ts';
 import { DoubtfulOutcome } from '../salesforce/outcome.ts';
 import type { CallMeters } from './call-meters.ts';
 import type { JobFile } from './job-files.ts';
 import { jobFromInfo } from './job-info.ts';
 import { keptMessage } from './kept-message.ts';
+import { withGrace, within } from './time-limit.ts';
 
 export interface UploaderOptions {
   ingest: IngestApi;
@@ -19,7 +20,7 @@ export interface UploaderOptions {
   runId: string;
   /** What the run's first message carried; kept with every job. */
   carried: Record<string, unknown>;
-  /** How long doubtful uploads of one file are repeated, in milliseconds. */
+  /** How long doubtful uploads of one file are repeated, in milliseconds from the first one's failure. */
   outageMs: number;
   /** Waits until the next job may be closed; serial loads wait here for the job before. */
   beforeClose: (signal: AbortSignal) => Promise<void>;
@@ -31,6 +32,8 @@ export interface UploaderOptions {
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+/** However long they take: a slow line may need longer for one upload than an outage is waited for. */
+const LEAST_TRIES = 3;
 /** A redeploy has ten seconds in all; an abort that takes longer leaves an Open job, which never runs. */
 const FAREWELL_MS = 4000;
 
@@ -57,8 +60,8 @@ export class Uploader {
     signal: AbortSignal,
   ): Promise<Job> {
     const { clock, outageMs } = this.#options;
-    const giveUpAt = clock.now() + outageMs;
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    let doubtSince: number | undefined;
+    for (let tries = 1, pause = FIRST_PAUSE_MS; ; tries += 1) {
       const meter: CallMeter = { calls: 0 };
       const job = await this.#create(file, spec, index, meter, signal);
       try {
@@ -67,9 +70,11 @@ export class Uploader {
         await this.#options.beforeClose(signal);
       } catch (error) {
         await this.#discard(job, error);
-        if (!(error instanceof DoubtfulOutcome) || clock.now() + pause >= giveUpAt)
-          throw asLoadError(job, error);
+        doubtSince ??= clock.now();
+        const isLate = tries >= LEAST_TRIES && clock.now() + pause >= doubtSince + outageMs;
+        if (!(error instanceof DoubtfulOutcome) || isLate) throw asLoadError(job, error);
         await clock.sleep(pause, signal);
+        pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
         continue;
       }
       return this.#close(job, meter, signal);
@@ -83,12 +88,21 @@ export class Uploader {
     meter: CallMeter,
     signal: AbortSignal,
   ): Promise<Job> {
-    const info = await this.#options.ingest.create(spec, { meter, signal });
+    const info = await this.#createIn(spec, meter, signal);
     this.#options.meters.adopt(info.id, meter);
     const { columns, records, bytes } = file;
     const job = jobFromInfo(info, { runId: this.#options.runId, index, columns, records, bytes });
     // Of an insert Salesforce keeps no external id; here it serves the look-up of doubtful retries.
     return { ...job, externalIdField: spec.externalIdField };
+  }
+
+  async #createIn(spec: JobSpec, meter: CallMeter, signal: AbortSignal): Promise<JobInfo> {
+    try {
+      return await this.#options.ingest.create(spec, { meter, signal });
+    } catch (error) {
+      this.#options.onWastedCalls(meter.calls);
+      throw error;
+    }
   }
 
   async #record(job: Job, claimIds: string[]): Promise<void> {
@@ -98,44 +112,42 @@ export class Uploader {
 
   /** Never `closing`, so it never ran: aborting it, or leaving it Open where even that fails, loses and doubles nothing. */
   async #discard(job: Job, error: unknown): Promise<void> {
-    const { ingest, ledger, meters, onWastedCalls } = this.#options;
+    const { ingest, ledger, meters, clock, onWastedCalls } = this.#options;
     const meter = meters.of(job.id);
-    await ingest.abort(job.id, { meter, signal: AbortSignal.timeout(FAREWELL_MS) }).catch(() => {});
+    await within(clock, FAREWELL_MS, (signal) => ingest.abort(job.id, { meter, signal })).catch(() => {});
     meters.forget(job.id);
     onWastedCalls(meter.calls);
     await ledger.discardJob(job.id, reasonOf(error));
   }
 
   async #close(job: Job, meter: CallMeter, signal: AbortSignal): Promise<Job> {
-    const { ingest, ledger, hold, onClosing } = this.#options;
+    const { ingest, ledger, hold, clock, onClosing } = this.#options;
     if (!(await ledger.markClosing(hold, job.id))) {
-      const lost = new LoadError(
-        'LOAD_BROKEN_OFF',
-        `Another process took over load "${hold.load.loadName}"; job ${job.id} was not closed here and its rows stay READY.`,
-      );
+      const lost = takenOver(job, hold);
       await this.#discard(job, lost);
       throw lost;
     }
     onClosing(job);
     try {
-      const info = await ingest.close(job.id, { meter, signal: withGrace(signal, FAREWELL_MS) });
+      // A close that is under way is better finished than left in doubt.
+      const info = await withGrace(clock, signal, FAREWELL_MS, (late) =>
+        ingest.close(job.id, { meter, signal: late }),
+      );
       const closed = jobFromInfo(info, job);
       await ledger.markClosed(job.id, closed);
       return closed;
     } catch (error) {
       await ledger.parkJob(job.id, `its close was not confirmed: ${reasonOf(error)}`);
-      throw error;
+      throw asUnconfirmed(job, error);
     }
   }
 }
 
-/** Aborted `ms` after `signal` is: a close that is under way is better finished than left in doubt. */
-function withGrace(signal: AbortSignal, ms: number): AbortSignal {
-  const late = new AbortController();
-  const begin = () => setTimeout(() => late.abort(signal.reason), ms).unref();
-  if (signal.aborted) begin();
-  signal.addEventListener('abort', begin, { once: true });
-  return late.signal;
+function takenOver(job: Job, { load }: LoadHold): LoadError {
+  return new LoadError(
+    'LOAD_BROKEN_OFF',
+    `Another process took over load "${load.loadName}"; job ${job.id} was not closed here and its rows stay READY.`,
+  );
 }
 
 function asLoadError(job: Job, error: unknown): unknown {
@@ -144,6 +156,16 @@ function asLoadError(job: Job, error: unknown): unknown {
     'SF_REQUEST_FAILED',
     `The upload of ${job.records} records to Salesforce kept failing (${reasonOf(error)}). Nothing of it was loaded; its ` +
       'rows stay READY and go with the next run.',
+    { cause: error },
+  );
+}
+
+function asUnconfirmed(job: Job, error: unknown): unknown {
+  if (!(error instanceof DoubtfulOutcome)) return error;
+  return new LoadError(
+    'SF_REQUEST_FAILED',
+    `Salesforce did not confirm that job ${job.id} (${job.records} records) is closed (${reasonOf(error)}). It counts as ` +
+      'closed: the next start of the load looks how it stands, and reads its results.',
     { cause: error },
   );
 }
