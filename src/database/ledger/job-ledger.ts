@@ -157,8 +157,12 @@ export interface JobLedger {
     keys: { key: string; jobId: string | null }[],
     hold: LoadHold | undefined,
   ): Promise<Map<string, RetryEntry>>;
-  /** After the call, one statement. */
-  endRetries(outcomes: RetryOutcome[]): Promise<void>;
+  /**
+   * After the call, one statement. A key that is not `calling` any more is left as it is: another process has said what
+   * became of it. With a hold whose epoch has passed it rejects with LOAD_BROKEN_OFF, though what the call brought is
+   * written: nothing may be sent on that the process which took over has judged differently.
+   */
+  endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void>;
 
   /**
    * What became of a replay's claim: `settled` when every job with it is settled, `released` when none will load it. While a

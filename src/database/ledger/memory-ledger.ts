@@ -13,6 +13,7 @@ import type {
   RetryEntry,
   RetryOutcome,
 } from './job-ledger.ts';
+import { lastOfEach } from './retry-outcomes.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -206,11 +207,12 @@ export class MemoryLedger implements JobLedger {
     return before;
   }
 
-  async endRetries(outcomes: RetryOutcome[]): Promise<void> {
-    for (const { key, state, sfId, attempts } of outcomes) {
+  async endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void> {
+    for (const { key, state, sfId, attempts } of lastOfEach(outcomes)) {
       const entry = this.#retries.get(key);
-      if (entry !== undefined) Object.assign(entry, { state, sfId, attempts: asJson(attempts) });
+      if (entry?.state === 'calling') Object.assign(entry, { state, sfId, attempts: asJson(attempts) });
     }
+    if (hold !== undefined) this.#checkEpoch(hold);
   }
 
   async claimState(claimId: string): Promise<ClaimState> {

@@ -22,6 +22,7 @@ import * as jobs from './job-sql.ts';
 import { asJob, asRetry, asRun, type JobRow, type RetryRow, type RunRow } from './ledger-rows.ts';
 import { LedgerStore } from './ledger-store.ts';
 import { LoadLock } from './load-lock.ts';
+import { lastOfEach } from './retry-outcomes.ts';
 import * as retries from './retry-sql.ts';
 import * as runs from './run-sql.ts';
 
@@ -171,15 +172,18 @@ export class PostgresLedger implements JobLedger {
     return known;
   }
 
-  async endRetries(outcomes: RetryOutcome[]): Promise<void> {
-    const last = [...new Map(outcomes.map((outcome) => [outcome.key, outcome])).values()];
+  async endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void> {
+    const last = lastOfEach(outcomes);
     if (last.length === 0) return;
-    await this.#store.rows(retries.END_RETRIES, [
+    const rows = await this.#store.rows<{ epoch: string | null }>(retries.END_RETRIES, [
       last.map(({ key }) => key),
       last.map(({ state }) => state),
       last.map(({ sfId }) => sfId),
       last.map(({ attempts }) => JSON.stringify(attempts)),
+      hold?.load.orgId ?? null,
+      hold?.load.loadName ?? null,
     ]);
+    if (hold !== undefined && Number(rows[0]?.epoch) !== hold.epoch) throw brokenOff(hold.load);
   }
 
   async claimState(claimId: string): Promise<ClaimState> {

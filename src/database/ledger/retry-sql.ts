@@ -30,9 +30,15 @@ export const BEGIN_RETRIES = `
 export const FIND_RETRIES = `
   SELECT key, job_id, state, sf_id, attempts, called_at FROM sf_sync_retry WHERE key = ANY ($1::text[])`;
 
-/** $1 keys, $2 states, $3 Salesforce ids, $4 attempts as JSON. */
+/**
+ * $1 keys, $2 states, $3 Salesforce ids, $4 attempts as JSON, $5, $6 org id and load name; gives the load's epoch. Whoever
+ * raises the epoch meanwhile waits for this statement and sees what it wrote, or is seen by it.
+ */
 export const END_RETRIES = `
-  UPDATE sf_sync_retry AS r SET state = e.state, sf_id = e.sf_id, attempts = e.attempts::json
-  FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u (key, state, sf_id, attempts)
-        ORDER BY key) AS e
-  WHERE r.key = e.key`;
+  WITH ended AS (
+    UPDATE sf_sync_retry AS r SET state = e.state, sf_id = e.sf_id, attempts = e.attempts::json
+    FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u (key, state, sf_id, attempts)
+          ORDER BY key) AS e
+    WHERE r.key = e.key AND r.state = 'calling'
+  )
+  SELECT (SELECT epoch FROM sf_sync_load WHERE org_id = $5::text AND load_name = $6::text FOR SHARE) AS epoch`;

@@ -289,6 +289,6 @@ export class RetryRun {
   }
 
   async #end(ended: RetryOutcome[]): Promise<void> {
-    if (ended.length > 0) await this.#parts.ledger.endRetries(ended);
+    if (ended.length > 0) await this.#parts.ledger.endRetries(ended, this.#parts.hold);
   }
 }

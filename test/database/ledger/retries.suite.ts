@@ -92,5 +92,27 @@ export function retriesSuite(opened: () => JobLedger): void {
       assert.ok(runId);
       await held.release();
     });
+
+    it('end as the process says that took over, and the one before hears that its epoch has passed', async () => {
+      const { held } = await aRun(ledger);
+      const [told, doubted] = [randomUUID(), randomUUID()];
+      const keys = [told, doubted].map((key) => ({ key, jobId: null }));
+      await ledger.beginRetries(keys, held);
+      await held.release();
+      const next = await ledger.acquire(held.load);
+      assert.ok(next);
+      await ledger.endRetries([{ key: doubted, state: 'in-doubt', sfId: null, attempts: [] }], next);
+      const late = [told, doubted].map((key) => ({
+        key,
+        state: 'succeeded' as const,
+        sfId: 'a00x',
+        attempts: [],
+      }));
+      await assert.rejects(ledger.endRetries(late, held), { code: 'LOAD_BROKEN_OFF' });
+      const known = await ledger.beginRetries(keys, next);
+      assert.equal(known.get(doubted)?.state, 'in-doubt', 'what was said stays');
+      assert.equal(known.get(told)?.state, 'succeeded', 'what nobody has judged yet is a fact');
+      await next.release();
+    });
   });
 }
