@@ -4,10 +4,20 @@ import { type Random, seededRandom } from '../../sandbox/org/random.ts';
  * How a load is disturbed.
  * - `kill`: SIGKILL. `twice`: once more after it was triggered again. `recovery`: once more while it carries on.
  * - `postgres`: PostgreSQL is killed with it. `database`: PostgreSQL alone is, and Node-RED goes on.
- * - `standby`: a second Node-RED stands by, and takes over without being asked.
+ * - `standby`: a second Node-RED stands by, and takes over without being asked. `contest`: PostgreSQL alone is killed while a
+ *   second one stands by; whoever has the lock first carries the load on.
  * - `pause`: SIGSTOP, its connections cut; a second Node-RED takes over; then it goes on.
  */
-export const VARIANTS = ['kill', 'pause', 'twice', 'postgres', 'recovery', 'standby', 'database'] as const;
+export const VARIANTS = [
+  'kill',
+  'pause',
+  'twice',
+  'postgres',
+  'recovery',
+  'standby',
+  'database',
+  'contest',
+] as const;
 export type Variant = (typeof VARIANTS)[number];
 
 /** Requests of a load, by what the org sees of them. */
@@ -68,7 +78,7 @@ function momentOf(random: Random, variant: Variant): Moment {
   const kinds = Object.keys(REQUESTS) as RequestKind[];
   const request = kinds[Math.floor(random() * kinds.length)] ?? 'close';
   // A process that lives on would wait for a request that is never looked at until it times out.
-  const livesOn = variant === 'pause' || variant === 'database';
+  const livesOn = variant === 'pause' || variant === 'database' || variant === 'contest';
   return {
     kind: 'request',
     request,

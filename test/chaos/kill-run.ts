@@ -43,7 +43,11 @@ export async function undisturbed(world: World, rows: number, timeoutMs: number)
 
 /** One load, disturbed as its plan says, triggered until it is done, and what it came to. */
 export async function disturbed(world: World, seed: number, options: RunOptions): Promise<Outcome> {
-  return new ChaosRun(world, planOf(seed), options).perform();
+  return disturbedBy(world, planOf(seed), options);
+}
+
+export async function disturbedBy(world: World, plan: Plan, options: RunOptions): Promise<Outcome> {
+  return new ChaosRun(world, plan, options).perform();
 }
 
 class ChaosRun {
@@ -104,7 +108,7 @@ class ChaosRun {
   /** Returns the place where the load is to be triggered from then on. */
   async #disturb(place: Place, plan: Plan): Promise<Place> {
     const world = this.#world;
-    if (plan.variant === 'standby') await world.start(other(place));
+    if (plan.variant === 'standby' || plan.variant === 'contest') await world.start(other(place));
     this.#startedAt = Date.now();
     await this.#trigger(this.#nodeRed(place));
     await this.#moment(plan.first);
@@ -133,11 +137,12 @@ class ChaosRun {
         await world.start(place);
         return place;
       case 'database':
+      case 'contest':
         await world.postgres.kill();
         world.org.faults.clear();
         await wait(plan.pauseMs / 2);
         await world.postgres.restart();
-        return place;
+        return plan.variant === 'database' ? place : other(place);
       case 'standby':
         await this.#kill(place);
         return other(place);

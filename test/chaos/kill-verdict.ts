@@ -14,8 +14,6 @@ export interface Verdict {
   inDoubtStored: number;
   /** Records that a REST write under way, which nothing can fence, brought into the org a second time. */
   storedTwiceByRest: number;
-  /** Rows that a paused process marked DONE after another had dead-lettered them as IN_DOUBT. */
-  doneInDoubt: number;
   violations: string[];
 }
 
@@ -38,6 +36,7 @@ export interface Circumstances {
 
 /** Only such a record ever goes over REST: the others pass, or fail for good, in Bulk. */
 const healsOnRetry = (key: string) => key.includes('-LOCK-');
+const failsForGood = (key: string) => key.includes('-VALIDATION-');
 
 /** Compares source table, org, dead letters and ledger, record by record. */
 export async function verdict(world: World, { keys, paused }: Circumstances): Promise<Verdict> {
@@ -46,6 +45,7 @@ export async function verdict(world: World, { keys, paused }: Circumstances): Pr
     "SELECT record_data ->> 'Key__c' AS key, error_code AS code FROM sf_sync_dead_letter",
   );
   const stored = idsByKey(world);
+  const expected = new Set(keys);
   const codes = new Map(letters.map(({ key, code }) => [key, code]));
   const wrong = new Violations();
 
@@ -68,11 +68,9 @@ export async function verdict(world: World, { keys, paused }: Circumstances): Pr
     'rows are FAILED without a dead letter',
     keysOf(rows, ({ key, status }) => status === 'FAILED' && !codes.has(key)),
   );
-  const doneWithLetter = rows.filter(({ key, status }) => status === 'DONE' && codes.has(key));
-  const doneInDoubt = doneWithLetter.filter(({ key }) => paused && codes.get(key) === 'IN_DOUBT');
   wrong.add(
     'rows are DONE and have a dead letter',
-    keysOf(doneWithLetter, (row) => !doneInDoubt.includes(row)),
+    keysOf(rows, ({ key, status }) => status === 'DONE' && codes.has(key)),
   );
   wrong.add(
     'rows are FAILED and in the org, not IN_DOUBT',
@@ -81,14 +79,18 @@ export async function verdict(world: World, { keys, paused }: Circumstances): Pr
       ({ key, status }) => status === 'FAILED' && stored.has(key) && codes.get(key) !== 'IN_DOUBT',
     ),
   );
+  wrong.add(
+    'records that can pass have a dead letter',
+    letters.filter(({ key, code }) => !failsForGood(key) && code !== 'IN_DOUBT').map(({ key }) => key),
+  );
   wrong.add('records have more than one dead letter', repeated(letters.map(({ key }) => key)));
   wrong.add(
     'records of the org are of no row',
-    [...stored.keys()].filter((key) => !keys.includes(key) && !rows.some((row) => row.key === key)),
+    [...stored.keys()].filter((key) => !expected.has(key)),
   );
   if (rows.length !== keys.length) wrong.say(`${rows.length} source rows of ${keys.length}`);
 
-  const done = rows.filter(({ status }) => status === 'DONE').length - doneInDoubt.length;
+  const done = rows.filter(({ status }) => status === 'DONE').length;
   const ledger = await checkLedger(world, wrong, { rows: keys.length, done, letters: letters.length });
   const inDoubt = letters.filter(({ code }) => code === 'IN_DOUBT');
   return {
@@ -99,7 +101,6 @@ export async function verdict(world: World, { keys, paused }: Circumstances): Pr
     inDoubt: inDoubt.length,
     inDoubtStored: inDoubt.filter(({ key }) => stored.has(key)).length,
     storedTwiceByRest: paused ? repeatedKeys(world).filter(healsOnRetry).length : 0,
-    doneInDoubt: doneInDoubt.length,
     violations: wrong.all,
   };
 }

@@ -69,9 +69,7 @@ function report(outcome: Outcome, name: string): void {
       : ` ${plan.variant} ${describeMoment(plan.first)}${plan.variant === 'twice' ? `, ${describeMoment(plan.second)}` : ''}`;
   const doubt = outcome.inDoubt > 0 ? `, ${outcome.inDoubt} in doubt (${outcome.inDoubtStored} stored)` : '';
   const paused =
-    outcome.storedTwiceByRest + outcome.doneInDoubt > 0
-      ? `, by a paused write ${outcome.storedTwiceByRest} twice, ${outcome.doneInDoubt} done in doubt`
-      : '';
+    outcome.storedTwiceByRest > 0 ? `, ${outcome.storedTwiceByRest} twice by a paused write` : '';
   const told = Object.entries(errors)
     .map(([code, count]) => ` ${code}×${count}`)
     .join('');
@@ -91,8 +89,7 @@ function summarise(all: Outcome[]): void {
       `${sum(({ jobs }) => jobs)} jobs settled: ${wrong.length} violated` +
       `${wrong.length > 0 ? ` (seeds ${wrong.map(({ plan }) => plan?.seed).join(', ')})` : ''}.\n` +
       `IN_DOUBT: ${sum(({ inDoubt }) => inDoubt)} records, ${sum(({ inDoubtStored }) => inDoubtStored)} of them stored. ` +
-      `By a REST write of a paused process: ${sum(({ storedTwiceByRest }) => storedTwiceByRest)} stored twice, ` +
-      `${sum(({ doneInDoubt }) => doneInDoubt)} done though in doubt.\n` +
+      `By a REST write of a paused process: ${sum(({ storedTwiceByRest }) => storedTwiceByRest)} stored twice.\n` +
       `Triggers: ${sum(({ triggers }) => triggers)}. Errors beyond what a trigger is told: ${[...told].join(', ') || 'none'}.\n` +
       `Longest run ${Math.max(0, ...all.map(({ ms }) => ms)) / 1000} s.`,
   );
