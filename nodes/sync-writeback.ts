@@ -70,5 +70,5 @@ function account(message: Message, rows: readonly (SourceRecord | Failure)[]): v
   const jobId = jobIdOfMessage(message);
   const settlement = jobId === undefined ? undefined : settlements.find(jobId);
   const successes = rows.filter((row) => 'sf__Created' in row).length;
-  if (settlement && successes > 0) settlement.noteWrittenBack(sequenceMark(message)?.index ?? -1, successes);
+  if (settlement && successes > 0) settlement.noteWrittenBack(sequenceMark(message)?.index, successes);
 }

@@ -56,17 +56,20 @@ function sum(jobs: readonly Receipt[], name: (typeof SUMMED)[number]): number {
   return jobs.reduce((total, receipt) => total + receipt[name], 0);
 }
 
+/** Worst first. A job that was abandoned may have been in any state. */
+const STATES = ['Failed', 'Aborted', 'Open', 'UploadComplete', 'InProgress', 'JobComplete'] as const;
+
 function worstState(jobs: readonly Receipt[]): Receipt['state'] {
   const states = new Set(jobs.map(({ state }) => state));
-  if (states.has('Failed')) return 'Failed';
-  if (states.has('Aborted')) return 'Aborted';
-  return jobs.length > 0 ? 'JobComplete' : null;
+  return STATES.find((state) => states.has(state)) ?? null;
 }
 
+/** By way of a map: a code can be any text, also the name of something that every object has. */
 function mergeCodes(jobs: readonly Receipt[]): Record<string, number> {
-  const merged: Record<string, number> = {};
+  const merged = new Map<string, number>();
   for (const { byErrorCode } of jobs) {
-    for (const [code, count] of Object.entries(byErrorCode)) merged[code] = (merged[code] ?? 0) + count;
+    for (const [code, count] of Object.entries(byErrorCode))
+      merged.set(code, (merged.get(code) ?? 0) + count);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }

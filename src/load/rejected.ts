@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { inspect } from 'node:util';
 import type { Failure } from '../failure.ts';
 import type { Rejected } from './job-files.ts';
 
@@ -34,6 +35,11 @@ export class RejectedRecords {
   }
 }
 
+/** One may have been rejected because JSON cannot hold it. */
 function textOf(record: unknown): string {
-  return JSON.stringify(record, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? '';
+  try {
+    return JSON.stringify(record, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? '';
+  } catch {
+    return inspect(record, { depth: 4, breakLength: Number.POSITIVE_INFINITY });
+  }
 }

@@ -3,8 +3,9 @@ import { RecordCounter, type ResultRow, readRows } from '../csv/result-reader.ts
 import { LoadError, reasonOf } from '../errors.ts';
 import { isFinal, type Job } from '../job.ts';
 import type { CallMeter } from '../salesforce/call.ts';
+import { SinkFailed } from '../salesforce/exchange-failed.ts';
 import type { IngestApi, ResultKind } from '../salesforce/ingest.ts';
-import type { Scratch, ScratchFile } from './scratch.ts';
+import { type Scratch, type ScratchFile, scratchError } from './scratch.ts';
 import type { ResultCounts } from './settlement.ts';
 
 export interface ResultsOptions {
@@ -36,6 +37,7 @@ const MOST_ERROR_CODES = 200;
 export class JobResults {
   readonly job: Job;
   readonly #files: ResultFiles;
+  readonly #errorCodes = new Map<string, number>();
 
   private constructor(job: Job, files: ResultFiles) {
     this.job = job;
@@ -67,15 +69,13 @@ export class JobResults {
     }
   }
 
-  /** Of the files; `byErrorCode` is filled while the failures are read. */
-  readonly byErrorCode: Record<string, number> = {};
-
+  /** Of the files; the error codes are counted while the failures are read. */
   get counts(): ResultCounts {
     return {
       succeeded: this.#files.successfulResults.records,
       failed: this.#files.failedResults.records,
       unprocessed: this.#files.unprocessedrecords.records,
-      byErrorCode: this.byErrorCode,
+      errorCodes: this.#errorCodes,
     };
   }
 
@@ -108,9 +108,9 @@ export class JobResults {
   #count(row: Record<string, string>): void {
     const text = row.sf__Error ?? '';
     const code = text.slice(0, Math.max(0, text.indexOf(':'))).trim() || 'UNKNOWN';
-    const known = code in this.byErrorCode || Object.keys(this.byErrorCode).length < MOST_ERROR_CODES;
-    const name = known ? code : 'OTHER';
-    this.byErrorCode[name] = (this.byErrorCode[name] ?? 0) + 1;
+    const codes = this.#errorCodes;
+    const name = codes.has(code) || codes.size < MOST_ERROR_CODES ? code : 'OTHER';
+    codes.set(name, (codes.get(name) ?? 0) + 1);
   }
 }
 
@@ -156,32 +156,47 @@ async function downloadOne(job: Job, kind: ResultKind, options: ResultsOptions):
     }
   } catch (error) {
     await file.remove();
-    throw error;
+    throw error instanceof SinkFailed ? scratchError(error.cause, file.path) : error;
   }
   return { file, records: counter.records };
 }
 
-/**
- * In `JobComplete` the counters are exact, and processed includes failed. In `Failed` and `Aborted` a whole batch may
- * have failed without the counters moving, so there only the sum of the files tells (reference §1.3, §9). A job that
- * another tool made has no known number of records: then its counters are all there is.
- */
+/** What the three files of a job hold, and what Salesforce counts. */
+interface Counts {
+  succeeded: number;
+  failed: number;
+  unprocessed: number;
+}
+
 function mismatch(job: Job, files: ResultFiles): LoadError | undefined {
-  const succeeded = files.successfulResults.records;
-  const failed = files.failedResults.records;
-  const unprocessed = files.unprocessedrecords.records;
-  const sum = succeeded + failed + unprocessed;
-  const countersAgree =
-    failed === job.numberRecordsFailed && succeeded === job.numberRecordsProcessed - job.numberRecordsFailed;
-  const ownJob = job.records > 0;
-  const exact = job.state === 'JobComplete' || !ownJob;
-  if ((!exact || countersAgree) && (!ownJob || sum === job.records)) return undefined;
+  const counts = {
+    succeeded: files.successfulResults.records,
+    failed: files.failedResults.records,
+    unprocessed: files.unprocessedrecords.records,
+  };
+  if (addsUp(job, counts)) return undefined;
+  const { succeeded, failed, unprocessed } = counts;
+  const uploaded = job.records > 0 ? String(job.records) : 'by another tool';
   return new LoadError(
     'RESULTS_INCOMPLETE',
     `The result files of job ${job.id} do not add up: ${succeeded} succeeded, ${failed} failed, ${unprocessed} unprocessed; ` +
-      `uploaded ${ownJob ? job.records : 'by another tool'}, Salesforce counts ${job.numberRecordsProcessed} processed, ` +
-      `${job.numberRecordsFailed} failed. Salesforce keeps the results for seven days: send the job again.`,
+      `uploaded ${uploaded}, Salesforce counts ${job.numberRecordsProcessed} processed, ${job.numberRecordsFailed} of them ` +
+      'failed. Salesforce keeps the results for seven days: send the job again.',
   );
+}
+
+/**
+ * In `JobComplete` the counters are exact, and processed includes failed. In `Failed` and `Aborted` a whole batch may
+ * have failed without the counters moving, so there the sum of the files tells (reference §1.3, §9). A job that another
+ * tool made has no known number of records: then its counters are all there is, and its files hold that much at least.
+ */
+function addsUp(job: Job, { succeeded, failed, unprocessed }: Counts): boolean {
+  const { numberRecordsProcessed, numberRecordsFailed } = job;
+  const isComplete = job.state === 'JobComplete';
+  if (isComplete && failed !== numberRecordsFailed) return false;
+  if (isComplete && succeeded !== numberRecordsProcessed - numberRecordsFailed) return false;
+  if (job.records > 0) return succeeded + failed + unprocessed === job.records;
+  return isComplete || (failed >= numberRecordsFailed && succeeded + failed >= numberRecordsProcessed);
 }
 
 async function removeAll(files: Partial<ResultFiles>): Promise<void> {

@@ -11,7 +11,8 @@ export interface ResultCounts {
   succeeded: number;
   failed: number;
   unprocessed: number;
-  byErrorCode: Record<string, number>;
+  /** How often each error code came among the failures that were read so far. */
+  errorCodes: ReadonlyMap<string, number>;
 }
 
 /**
@@ -28,6 +29,7 @@ export class Settlement {
   readonly #deadLettered = new KeySet();
   readonly #accounted = new KeySet();
   readonly #writtenBack = new Map<number, number>();
+  #writtenBackJoined = 0;
   readonly #batchSize: number;
   #failureNodeSeen = false;
   #writebackSeen = false;
@@ -67,13 +69,18 @@ export class Settlement {
   }
 
   /**
-   * Successes have no key of their own, so they are counted by the batch they came in: never more than a batch can hold,
-   * so that one batch seen by two nodes counts once.
+   * Successes have no key of their own, so they are counted by the batch they came in: never more than it held, so that one
+   * batch seen by two nodes counts once. What is more than its batch held was joined from several, or has lost its mark
+   * (`batchIndex` undefined): that is counted as it comes.
    */
-  noteWrittenBack(batchIndex: number, records: number): void {
+  noteWrittenBack(batchIndex: number | undefined, records: number): void {
     this.#writebackSeen = true;
-    const before = this.#writtenBack.get(batchIndex) ?? 0;
-    this.#writtenBack.set(batchIndex, Math.min(before + records, this.#batchSize));
+    const held = batchIndex === undefined ? 0 : this.#successesIn(batchIndex);
+    if (batchIndex === undefined || records > held) this.#writtenBackJoined += records;
+    else {
+      const before = this.#writtenBack.get(batchIndex) ?? 0;
+      this.#writtenBack.set(batchIndex, Math.min(before + records, held));
+    }
     this.#moved();
   }
 
@@ -86,7 +93,7 @@ export class Settlement {
   }
 
   get writtenBack(): number {
-    let sum = 0;
+    let sum = this.#writtenBackJoined;
     for (const records of this.#writtenBack.values()) sum += records;
     return Math.min(sum, this.counts.succeeded);
   }
@@ -108,6 +115,12 @@ export class Settlement {
       if (left <= 0) throw this.#unaccounted(stuckAfterMs);
       await this.#movedOr(left, signal);
     }
+  }
+
+  /** Successes are sent first, in full batches but for the last. */
+  #successesIn(batchIndex: number): number {
+    const left = this.counts.succeeded - batchIndex * this.#batchSize;
+    return Math.max(0, Math.min(left, this.#batchSize));
   }
 
   get #failuresAccounted(): boolean {
@@ -143,13 +156,17 @@ export class Settlement {
   }
 }
 
-/** The receipt of one job; `received` is what was uploaded, for a job rejects nothing. */
+/**
+ * The receipt of one job; `received` is what was uploaded, for a job rejects nothing. Of a job that another tool made nobody
+ * knows how much that was: its files hold all of it.
+ */
 export function jobReceipt(
   settlement: Settlement,
   about: { startedAt: string; finishedAt: string; apiCalls: number },
 ): Receipt {
   const { job, counts } = settlement;
-  const uploaded = job.records;
+  const inFiles = counts.succeeded + counts.failed + counts.unprocessed;
+  const uploaded = job.records > 0 ? job.records : inFiles;
   return {
     jobId: job.id,
     runId: job.runId,
@@ -163,11 +180,11 @@ export function jobReceipt(
     succeeded: counts.succeeded,
     failed: counts.failed,
     unprocessed: counts.unprocessed,
-    unaccounted: uploaded - counts.succeeded - counts.failed - counts.unprocessed,
+    unaccounted: uploaded - inFiles,
     retried: settlement.retried,
     deadLettered: settlement.deadLettered,
     writtenBack: settlement.writtenBack,
-    byErrorCode: counts.byErrorCode,
+    byErrorCode: Object.fromEntries(counts.errorCodes),
     startedAt: about.startedAt,
     finishedAt: about.finishedAt,
     apiCalls: about.apiCalls,
