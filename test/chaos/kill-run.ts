@@ -1,13 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { NodeRed } from '../support/node-red.ts';
+import { Person } from './kill-person.ts';
 import { HELD_MS, type Moment, type Plan, planOf, REQUESTS } from './kill-plan.ts';
 import { type Verdict, verdict } from './kill-verdict.ts';
-import { PLACES, type Place, type Standing, type World } from './kill-world.ts';
+import { PLACES, type Place, type World } from './kill-world.ts';
 
 /** What a person who triggers the load may be told while it recovers; each says what to do, and they do it. */
 const EXPECTED_ERRORS = new Set(['LOAD_UNSETTLED', 'LOAD_ALREADY_RUNNING', 'LOAD_STALE']);
-const MOST_TRIGGERS = 12;
-const LOOK_MS = 25;
 /** An unseen request has to be let go when it never comes. */
 const PATIENCE = 1.5;
 
@@ -55,10 +54,7 @@ class ChaosRun {
   readonly #plan: Plan | undefined;
   readonly #options: RunOptions;
   readonly #keys: string[];
-  readonly #errors: Record<string, number> = {};
-  readonly #heard = new Map<NodeRed, number>();
   #startedAt = 0;
-  #triggers = 0;
 
   constructor(world: World, plan: Plan | undefined, options: RunOptions) {
     this.#world = world;
@@ -68,29 +64,30 @@ class ChaosRun {
   }
 
   async perform(): Promise<Outcome> {
-    await this.#world.seed(this.#keys);
+    const world = this.#world;
+    await world.seed(this.#keys);
     const place = await this.#onePlace();
+    const person = new Person(world, this.#options.timeoutMs);
     this.#startedAt = Date.now();
-    const trouble: string[] = [];
-    try {
-      const last = this.#plan === undefined ? place : await this.#disturb(place, this.#plan);
-      await this.#untilDone(last);
-      if (this.#plan?.variant === 'pause') await this.#untilQuiet(other(last));
-    } catch (error) {
-      trouble.push(error instanceof Error ? error.message : String(error));
-    }
+    const trouble = await this.#perform(place, person).then(
+      () => [],
+      (error) => [error instanceof Error ? error.message : String(error)],
+    );
     const ms = Date.now() - this.#startedAt;
-    const result = await verdict(this.#world, { keys: this.#keys, paused: this.#plan?.variant === 'pause' });
-    for (const nodeRed of this.#world.running.values()) this.#hear(nodeRed);
-    if (trouble.length > 0 || result.violations.length > 0) trouble.push(...this.#lastLines());
-    return {
-      ...result,
-      violations: [...result.violations, ...trouble],
-      plan: this.#plan,
-      ms,
-      errors: this.#errors,
-      triggers: this.#triggers,
-    };
+    const result = await verdict(world, { keys: this.#keys, paused: this.#plan?.variant === 'pause' });
+    for (const nodeRed of world.running.values()) person.hear(nodeRed);
+    const violations = [...result.violations, ...trouble];
+    if (violations.length > 0) violations.push(...this.#lastLines());
+    const { errors, triggers } = person;
+    return { ...result, violations, plan: this.#plan, ms, errors, triggers };
+  }
+
+  async #perform(place: Place, person: Person): Promise<void> {
+    const plan = this.#plan;
+    const last = plan === undefined ? place : await this.#disturb(place, plan, person);
+    if (plan?.impatient) await person.trigger(this.#nodeRed(last));
+    await person.untilDone(this.#nodeRed(last));
+    if (plan?.variant === 'pause') await this.#untilQuiet(other(last));
   }
 
   /** The Node-RED that the run before left, or a new one; of two, one ends. */
@@ -98,41 +95,37 @@ class ChaosRun {
     const [first, ...others] = this.#world.running.keys();
     for (const place of others) await this.#world.kill(place);
     if (first === undefined) await this.#world.start(PLACES[0]);
-    const place = first ?? PLACES[0];
-    // What it said in the run before is of no concern.
-    const nodeRed = this.#nodeRed(place);
-    this.#heard.set(nodeRed, nodeRed.debug.length);
-    return place;
+    return first ?? PLACES[0];
   }
 
   /** Returns the place where the load is to be triggered from then on. */
-  async #disturb(place: Place, plan: Plan): Promise<Place> {
+  async #disturb(place: Place, plan: Plan, person: Person): Promise<Place> {
     const world = this.#world;
     if (plan.variant === 'standby' || plan.variant === 'contest') await world.start(other(place));
     this.#startedAt = Date.now();
-    await this.#trigger(this.#nodeRed(place));
+    await person.trigger(this.#nodeRed(place));
     await this.#moment(plan.first);
     switch (plan.variant) {
       case 'kill':
-        await this.#kill(place);
+        await this.#kill(place, person);
         await world.start(place);
         return place;
       case 'twice':
-        await this.#kill(place);
-        await this.#trigger(await world.start(place));
+        await this.#kill(place, person);
+        await person.trigger(await world.start(place));
         await this.#moment(plan.second);
-        await this.#kill(place);
+        await this.#kill(place, person);
         await world.start(place);
         return place;
       case 'recovery':
-        await this.#kill(place);
+        await this.#kill(place, person);
         await world.start(place);
         await wait(plan.pauseMs / 4);
-        await this.#kill(place);
+        await this.#kill(place, person);
         await world.start(place);
         return place;
       case 'postgres':
-        await Promise.all([this.#kill(place), world.postgres.kill()]);
+        await Promise.all([this.#kill(place, person), world.postgres.kill()]);
         await world.postgres.restart();
         await world.start(place);
         return place;
@@ -144,22 +137,22 @@ class ChaosRun {
         await world.postgres.restart();
         return plan.variant === 'database' ? place : other(place);
       case 'standby':
-        await this.#kill(place);
+        await this.#kill(place, person);
         return other(place);
       case 'pause':
-        await this.#pause(place, plan);
+        await this.#pause(place, plan, person);
         return other(place);
     }
   }
 
-  async #kill(place: Place): Promise<void> {
+  async #kill(place: Place, person: Person): Promise<void> {
     const nodeRed = this.#nodeRed(place);
     await this.#world.kill(place);
-    this.#hear(nodeRed);
+    person.hear(nodeRed);
     this.#world.org.faults.clear();
   }
 
-  async #pause(place: Place, { pauseMs, impatient }: Plan): Promise<void> {
+  async #pause(place: Place, { pauseMs, impatient }: Plan, person: Person): Promise<void> {
     const paused = this.#nodeRed(place);
     paused.pause();
     this.#world.org.faults.clear();
@@ -167,7 +160,7 @@ class ChaosRun {
     await this.#world.start(other(place));
     // Either in the middle of the other's work, or when all of it is done.
     if (impatient) await wait(pauseMs);
-    else await this.#untilDone(other(place));
+    else await person.untilDone(this.#nodeRed(other(place)));
     paused.resume();
   }
 
@@ -197,50 +190,6 @@ class ChaosRun {
     const giveUpAt = Date.now() + usualMs * PATIENCE;
     while (faults.struck(fault) === 0 && Date.now() < giveUpAt) await wait(2);
     await wait(afterMs);
-  }
-
-  /** Triggers the load as a person would: again and again, but never while something is left unsettled. */
-  async #untilDone(place: Place): Promise<void> {
-    const nodeRed = this.#nodeRed(place);
-    if (this.#plan?.impatient) await this.#trigger(nodeRed);
-    for (;;) {
-      const { ready } = await this.#until('nothing is left unsettled', ({ unfinished }) => unfinished === 0);
-      if (ready === 0) return;
-      await this.#trigger(nodeRed);
-    }
-  }
-
-  /** Until it has begun a run, or was told why not. */
-  async #trigger(nodeRed: NodeRed): Promise<void> {
-    this.#triggers += 1;
-    if (this.#triggers > MOST_TRIGGERS) throw new Error(`Not done after ${MOST_TRIGGERS} triggers.`);
-    const { runs } = await this.#world.standing();
-    this.#hear(nodeRed);
-    await nodeRed.inject('go');
-    await this.#until('the trigger has an effect', (now) => now.runs > runs || this.#hear(nodeRed) > 0);
-  }
-
-  /** Takes in what the Catch node caught since the last time; returns how much that was. */
-  #hear(nodeRed: NodeRed): number {
-    const from = this.#heard.get(nodeRed) ?? 0;
-    this.#heard.set(nodeRed, nodeRed.debug.length);
-    const errors = nodeRed.debug.slice(from).filter(({ name }) => name === 'errors');
-    for (const { value } of errors) {
-      const code = String((value as { code?: unknown } | undefined)?.code ?? 'no code');
-      this.#errors[code] = (this.#errors[code] ?? 0) + 1;
-    }
-    return errors.length;
-  }
-
-  async #until(what: string, fits: (standing: Standing) => boolean): Promise<Standing> {
-    for (;;) {
-      const standing = await this.#world.standing();
-      if (fits(standing)) return standing;
-      if (Date.now() - this.#startedAt > this.#options.timeoutMs) {
-        throw new Error(`Waited in vain until ${what}: ${JSON.stringify(standing)}`);
-      }
-      await wait(LOOK_MS);
-    }
   }
 
   #nodeRed(place: Place): NodeRed {

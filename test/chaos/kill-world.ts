@@ -24,6 +24,8 @@ export interface WorldOptions {
   /** Seconds between two looks of a Node-RED that stands by. */
   standInSeconds?: number;
   org?: Parameters<typeof startOrg>[0];
+  /** Further environment variables of the Node-RED at a place. */
+  env?: Partial<Record<Place, Record<string, string>>>;
 }
 
 const TABLES = `
@@ -112,12 +114,14 @@ export class World {
         PGDATABASE: database,
         PGUSER: place,
         PGPASSWORD: place,
+        ...this.#options.env?.[place],
       },
     });
     this.running.set(place, nodeRed);
     if (known === undefined) {
       await nodeRed.deploy(loadFlow(this.#options.flow), { credentials: CREDENTIALS });
-      await nodeRed.waitFor(() => this.#hasLedger(), 'the ledger has its tables');
+      if (this.#options.flow.ledger !== false)
+        await nodeRed.waitFor(() => this.#hasLedger(), 'the ledger has its tables');
     }
     return nodeRed;
   }
