@@ -14,7 +14,9 @@ export interface FlowOptions {
   batchSize?: number;
   /** Records of one batch of results. */
   resultBatchSize?: number;
-  /** Ids of nodes to put between two others: `{ after: 'fields', node }` takes over what is wired to output 1 of `after`. */
+  /** Nodes beside it. */
+  more?: FlowNode[];
+  /** Nodes to put behind an output of another, first come first; each takes over what is wired there. */
   between?: { after: string; output?: number; node: FlowNode }[];
 }
 
@@ -30,7 +32,13 @@ const AS_RECORD =
 
 /** select → function → create → poll → results → classify → retry → dead letter → write-back. */
 export function loadFlow(options: FlowOptions): FlowNode[] {
-  const nodes = [...configNodes(options), ...loadNodes(options), ...resultNodes(options), ...watchers()];
+  const nodes = [
+    ...configNodes(options),
+    ...loadNodes(options),
+    ...resultNodes(options),
+    ...watchers(),
+    ...(options.more ?? []),
+  ];
   for (const { after, output = 0, node } of options.between ?? []) insert(nodes, after, output, node);
   return nodes;
 }

@@ -15,7 +15,11 @@ export type Place = (typeof PLACES)[number];
 export interface Standing {
   ready: number;
   runs: number;
+  /** Runs that have not ended, and those of them to which rows still come. */
   unfinished: number;
+  loading: number;
+  /** Jobs that are closed and not settled. */
+  unsettled: number;
 }
 
 export interface WorldOptions {
@@ -141,7 +145,9 @@ export class World {
     const [standing] = await this.query<Standing>(`
       SELECT (SELECT count(*) FROM source WHERE status = 'READY')::int AS ready,
              (SELECT count(*) FROM sf_sync_run)::int AS runs,
-             (SELECT count(*) FROM sf_sync_run WHERE state <> 'ended')::int AS unfinished`);
+             (SELECT count(*) FROM sf_sync_run WHERE state <> 'ended')::int AS unfinished,
+             (SELECT count(*) FROM sf_sync_run WHERE state = 'loading')::int AS loading,
+             (SELECT count(*) FROM sf_sync_job WHERE state IN ('closing', 'closed'))::int AS unsettled`);
     if (standing === undefined) throw new Error('PostgreSQL gave no row where it always gives one.');
     return standing;
   }
