@@ -20,6 +20,7 @@ import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SfConnectionNode } from './shared/connections.ts';
 import { whileFlowsRun } from './shared/flows-running.ts';
 import { LoadIntake, type Rows } from './shared/load-intake.ts';
+import { warnOfNoLedger } from './shared/memory-ledgers.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
@@ -91,6 +92,7 @@ export default function (RED: Red): void {
     });
     if (!settings.value.connection.ledger.durable) {
       status.idle('no ledger: jobs from before a restart are unknown');
+      warnOfNoLedger(this, load.loadName);
     }
   }
 

@@ -1,4 +1,5 @@
 import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
+import type { Node } from './red.ts';
 
 const ledgers = new Map<string, MemoryLedger>();
 
@@ -9,4 +10,19 @@ export function memoryLedgerOf(nodeId: string): MemoryLedger {
   const ledger = new MemoryLedger();
   ledgers.set(nodeId, ledger);
   return ledger;
+}
+
+/** Nodes that have said so in this process: at a restart it matters, at each deploy it does not. */
+const warned = new Set<string>();
+
+/** What a process without a ledger cannot know (design §7). */
+export function warnOfNoLedger(node: Node, loadName: string): void {
+  if (warned.has(node.id)) return;
+  warned.add(node.id);
+  node.warn(
+    `Load "${loadName}" has no ledger (none is chosen at the Salesforce connection), so what an earlier Node-RED process ` +
+      'left unfinished is unknown here. If it ended in the middle of a load, look at the jobs in Salesforce (Setup, Bulk ' +
+      'Data Load Jobs) before you start the load again: rows of a job that was closed and not read to the end are still ' +
+      'READY, and would be loaded twice.',
+  );
 }
