@@ -38,7 +38,10 @@ export interface EditorOptions {
   /** One of the package's languages; default en-US. */
   language?: string;
   theme?: Theme;
+  viewport?: { width: number; height: number };
 }
+
+const CONFIG_DIALOG = ['#node-config-dialog-ok', 'node-config-input-'] as const;
 
 export type Theme = 'light' | 'dark';
 
@@ -57,7 +60,9 @@ const NOISE = [
 
 /** Opens the editor and waits until the palette and the flows are there. */
 export async function openEditor(url: string, options: EditorOptions = {}): Promise<Editor> {
-  const context = await (await browser()).newContext({ viewport: { width: 1400, height: 1000 } });
+  const context = await (await browser()).newContext({
+    viewport: options.viewport ?? { width: 1400, height: 1000 },
+  });
   const page = await context.newPage();
   await page.addInitScript(
     (language) => localStorage.setItem('editor-language', language),
@@ -110,21 +115,27 @@ export class Editor {
 
   /** Opens the dialog of a node, or of a config node. */
   async edit(id: string): Promise<Locator> {
-    const open = await this.page.locator('.red-ui-tray').count();
-    await this.page.evaluate((nodeId) => {
+    const isConfig = await this.page.evaluate((nodeId) => {
       const { RED } = globalThis as unknown as EditorGlobals;
       const node = RED.nodes.node(nodeId);
-      if (node._def.category === 'config') RED.editor.editConfig('', node.type, nodeId);
+      const config = node._def.category === 'config';
+      if (config) RED.editor.editConfig('', node.type, nodeId);
       else RED.editor.edit(node);
+      return config;
     }, id);
-    await this.#traysAre(open + 1);
+    await this.dialogOpened(isConfig ? 'config' : 'node');
+    return this.dialog;
+  }
+
+  /** Waits until the dialog of a node, or of a config node above it, is whole and at rest. */
+  async dialogOpened(kind: 'node' | 'config' = 'node'): Promise<void> {
+    const [button, fields] = kind === 'node' ? ['#node-dialog-ok', 'node-input-'] : CONFIG_DIALOG;
+    await this.page.locator(button).waitFor();
     // The form comes after the credentials. One of ours says when it is filled and checked; those of other nodes do not.
     const body = this.dialog.locator('.red-ui-tray-body');
-    const field = body.locator('[id^="node-input-"], [id^="node-config-input-"]').first();
-    await field.waitFor({ state: 'attached' });
-    const unready = this.dialog.locator('.sf-bulk-form:not(.sf-bulk-ready)');
-    await unready.waitFor({ state: 'detached' });
-    return this.dialog;
+    await body.locator(`[id^="${fields}"]`).first().waitFor({ state: 'attached' });
+    await this.dialog.locator('.sf-bulk-form:not(.sf-bulk-ready)').waitFor({ state: 'detached' });
+    await this.#traysAtRest();
   }
 
   async ok(): Promise<void> {
@@ -135,19 +146,22 @@ export class Editor {
     await this.#close('cancel');
   }
 
+  /** The dialog below, if there is one, comes back as a new element. */
   async #close(how: 'ok' | 'cancel'): Promise<void> {
-    const open = await this.page.locator('.red-ui-tray').count();
-    await this.dialog.locator(`#node-dialog-${how}, #node-config-dialog-${how}`).click();
-    await this.#traysAre(open - 1);
+    const button = this.dialog.locator(`#node-dialog-${how}, #node-config-dialog-${how}`);
+    const pressed = await button.elementHandle();
+    await button.click();
+    await pressed?.waitForElementState('hidden');
+    await this.#traysAtRest();
   }
 
   /** Trays slide: one that is still moving catches no clicks. */
-  async #traysAre(count: number): Promise<void> {
-    await this.page.waitForFunction((wanted) => {
+  async #traysAtRest(): Promise<void> {
+    await this.page.waitForFunction(() => {
       const { document } = globalThis as unknown as EditorGlobals;
       const trays = Array.from(document.querySelectorAll('.red-ui-tray'));
-      return trays.length === wanted && trays.every((tray) => tray.getAnimations().length === 0);
-    }, count);
+      return trays.every((tray) => tray.getAnimations().length === 0);
+    });
   }
 
   /** What the editor knows of a node: its properties as the next deploy would send them. */

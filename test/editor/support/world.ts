@@ -22,6 +22,8 @@ export interface World {
   secrets: string[];
   /** Deploys the flow with all nodes of the package. */
   deploy(): Promise<void>;
+  /** Source rows that are done and those still ready, and dead letters. */
+  counts(): Promise<Record<'done' | 'ready' | 'dead', number>>;
   stop(): Promise<void>;
 }
 
@@ -46,11 +48,25 @@ export async function startWorld(version: NodeRedVersion, { rows = 100 } = {}): 
         },
       });
     },
+    counts: () => counts(database),
     stop: async () => {
       await nodeRed.stop();
       await org.close();
     },
   };
+}
+
+async function counts(database: TestDatabase): Promise<Record<'done' | 'ready' | 'dead', number>> {
+  let counted = { done: 0, ready: 0, dead: 0 };
+  await withClient(database, async (client) => {
+    const { rows } = await client.query(`
+      SELECT count(*) FILTER (WHERE sync_status = 'DONE')::int AS done,
+             count(*) FILTER (WHERE sync_status = 'READY')::int AS ready,
+             (SELECT count(*)::int FROM sf_sync_dead_letter) AS dead
+      FROM pending_sf_sync`);
+    counted = rows[0];
+  });
+  return counted;
 }
 
 async function seededDatabase(rows: number): Promise<TestDatabase> {
