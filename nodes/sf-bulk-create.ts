@@ -13,6 +13,7 @@ import {
 } from '../src/job.ts';
 import { carriedBy } from '../src/load/kept-message.ts';
 import { Load } from '../src/load/load.ts';
+import { orAborted } from '../src/load/time-limit.ts';
 import type { Receipt } from '../src/receipt.ts';
 import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
 import { OutputSequence, readBatch } from './shared/batches.ts';
@@ -73,13 +74,18 @@ export default function (RED: Red): void {
       status,
       handle: async (input) => {
         if (isAbandon(input.message)) {
-          await abandon(load, input);
+          await orAborted(input.signal, abandon(load, input));
           return;
         }
-        const rows = rowsOf(input.message);
-        if ('records' in rows) noteColumns(this.id, rows.records);
-        const rejected = await intake.take(input.message, rows, specOf(input));
-        if ('records' in rows) meter.add(rows.records.length);
+        let records = 0;
+        const read = () => {
+          const rows = rowsOf(input.message);
+          if ('records' in rows) noteColumns(this.id, rows.records);
+          if ('records' in rows) records = rows.records.length;
+          return { rows, spec: specOf(input) };
+        };
+        const rejected = await intake.take(input.message, read, input.signal);
+        if (records > 0) meter.add(records);
         status.working(meter.text());
         if (rejected.length > 0) input.send([null, rejectedBatch(input, load.loadName, rejected), null]);
       },
@@ -137,9 +143,11 @@ function readCreate(properties: ConfigReader, nodeId: string) {
 
 type Settings = ReturnType<typeof readCreate>;
 
-function outcome({ succeeded, retried, failed }: Receipt): string {
-  const loaded = succeeded + retried;
-  return `${loaded.toLocaleString('en-US')} loaded, ${(failed - retried).toLocaleString('en-US')} failed`;
+function outcome({ succeeded, retried, failed, apiCalls }: Receipt): string {
+  const [loaded, lost, calls] = [succeeded + retried, failed - retried, apiCalls].map((count) =>
+    count.toLocaleString('en-US'),
+  );
+  return `${loaded} loaded, ${lost} failed, ${calls} API calls`;
 }
 
 /** Operation, object and external id of `msg.job` win, so that replayed dead letters go where they came from. */

@@ -57,13 +57,15 @@ async function poll(
     status.working(progress.text);
     const onProgress = (seen: Job) => {
       progress.see(seen);
-      status.working(progress.text);
+      status.working(connection.session.overBudget ? `${progress.text}, over the API budget` : progress.text);
     };
     const end = await untilFinal(job, input, onProgress);
     release();
     send(input, end);
     status.done(`${end.job.state}: ${end.job.numberRecordsProcessed.toLocaleString('en-US')} records`);
   } catch (error) {
+    // Before the load hears of it, which may send the job again at once.
+    release();
     await connection.park(job.id, reasonOf(error), signal.aborted);
     throw error;
   } finally {
@@ -88,7 +90,9 @@ async function untilFinal(
   } catch (error) {
     const late = isLoadError(error, 'BULK_JOB_TIMEOUT') || isLoadError(error, 'BULK_JOB_STALLED');
     if (!late || settings.onTimeout === 'error') throw error;
-    return { job: await connection.abort(job, signal), error };
+    const ended = await connection.abort(job, signal);
+    // It may have come to its end a moment before.
+    return { job: ended, error: ended.state === 'Aborted' ? error : jobError(ended) };
   }
 }
 

@@ -62,6 +62,8 @@ async function results(
   try {
     await turns.take(signal, () => deliver(RED, node, input, job, status));
   } catch (error) {
+    // Before the load hears of it, which may send the job again at once.
+    release();
     await connection.park(job.id, reasonOf(error), error instanceof StoppedByDeploy);
     throw error;
   } finally {

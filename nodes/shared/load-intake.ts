@@ -6,6 +6,7 @@ import { carriedBy } from '../../src/load/kept-message.ts';
 import type { Load } from '../../src/load/load.ts';
 import { RejectedRecords } from '../../src/load/rejected.ts';
 import type { Run } from '../../src/load/run.ts';
+import { orAborted } from '../../src/load/time-limit.ts';
 import type { SourceRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
 import { sequenceMark } from './sequence-mark.ts';
@@ -13,6 +14,9 @@ import { onSequenceOver } from './sequence-registry.ts';
 
 /** What a message brings to load. */
 export type Rows = { records: SourceRecord[] } | { csv: CsvSource };
+
+/** Reads a message; throws when there is nothing in it that could be loaded. */
+export type ReadMessage = () => { rows: Rows; spec: JobSpec };
 
 /** Where a message stands in its sequence; one without a sequence is first and last. */
 interface Place {
@@ -53,21 +57,29 @@ export class LoadIntake {
    * Takes the rows of one message. Resolves with the records that cannot be sent: for a tracked sequence as soon as the
    * rows are in scratch files, because its source can be asked again; for any other once they are in closed jobs.
    *
-   * @throws what broke the run off; of a tracked sequence only one message tells, the rest passes without a word
+   * @throws what broke the run off; of a tracked sequence only one message tells, the rest passes without a word. The
+   *   signal's reason, at once, when it is aborted: the run is broken off then, too
    */
-  async take(message: Message, rows: Rows, spec: JobSpec): Promise<Failure[]> {
+  async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Failure[]> {
     const place = placeOf(message);
+    // What cannot be read breaks the run off where the rest of its sequence would wait for it in vain.
+    const isWaitedFor = place.id !== undefined && sequenceMark(message) === undefined;
+    const reads = isWaitedFor ? read : alreadyRead(read);
     const gathering = this.#gatheringOf(message, place);
     try {
-      const rejected = await this.#inTurn(gathering, () => this.#write(gathering, message, rows, spec));
+      const rejected = await orAborted(
+        signal,
+        this.#inTurn(gathering, () => this.#write(gathering, message, reads)),
+      );
       gathering.received += 1;
       const last = place.count !== undefined && gathering.received >= place.count;
       if (last) this.#finish(gathering, message);
-      if (!gathering.tracked) await (gathering.finishing ?? (await gathering.run).loaded);
+      if (!gathering.tracked) await orAborted(signal, gathering.finishing ?? (await gathering.run).loaded);
       return rejected;
     } catch (error) {
       const known = gathering.failed;
-      await this.#breakOff(gathering, error);
+      const broken = this.#breakOff(gathering, error);
+      if (!signal.aborted) await broken;
       if (known && gathering.tracked) return [];
       throw error;
     } finally {
@@ -101,8 +113,9 @@ export class LoadIntake {
     return gathering;
   }
 
-  async #write(gathering: Gathering, message: Message, rows: Rows, spec: JobSpec): Promise<Failure[]> {
+  async #write(gathering: Gathering, message: Message, read: ReadMessage): Promise<Failure[]> {
     const run = await gathering.run;
+    const { rows, spec } = read();
     gathering.rejected ??= new RejectedRecords(run.id);
     const rejected =
       'csv' in rows
@@ -149,6 +162,11 @@ export class LoadIntake {
   #forget(id: string | undefined): void {
     if (id !== undefined) this.#gatherings.delete(id);
   }
+}
+
+function alreadyRead(read: ReadMessage): ReadMessage {
+  const given = read();
+  return () => given;
 }
 
 /** A tracked sequence keeps its mark whatever renumbers its parts; `count` is that of the parts. */
