@@ -89,11 +89,11 @@ export default function (RED: Red): void {
         status.working(meter.text());
         if (rejected.length > 0) input.send([null, rejectedBatch(input, load.loadName, rejected), null]);
       },
-      close: async () => {
+      close: async (removed) => {
         clearInterval(standIn);
         flows.stop();
         forgetColumns(this.id);
-        await load.close();
+        await load.close(!removed);
       },
     });
     if (!settings.value.connection.ledger.durable) {

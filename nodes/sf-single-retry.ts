@@ -70,7 +70,7 @@ async function retry({ message, settings, signal }: Input<Settings>): Promise<Ou
   for (const failures of groupByJob(readBatch<Failure>(message).rows)) {
     const job = await jobOfFailures(message, failures, connection, signal);
     if (!job) throw noJob();
-    const hold = await connection.holdFor(job.id);
+    const hold = await connection.holdFor(job.id, signal);
     const { succeeded, failed, calls } = await settings.retry.retry(failures, job, { signal, hold });
     account(connection, job.id, succeeded, calls);
     all.succeeded.push(...succeeded);

@@ -19,9 +19,11 @@ import { createJobEvents, type JobEvents } from './job-events.ts';
 import { jobFromInfo } from './job-info.ts';
 import { JobWatcher } from './job-watcher.ts';
 import { JobsInHand } from './jobs-in-hand.ts';
+import { KeptHolds } from './kept-holds.ts';
 import { JobResults } from './results.ts';
 import { Scratch } from './scratch.ts';
 import { jobReceipt, Settlement, Settlements } from './settlement.ts';
+import { orAborted, within } from './time-limit.ts';
 
 /**
  * Settlements of every connection in this process: a dead letter or a write-back knows the job of its records, but no
@@ -30,6 +32,9 @@ import { jobReceipt, Settlement, Settlements } from './settlement.ts';
 export const settlements = new Settlements();
 
 const connections = new Set<SalesforceConnection>();
+
+/** How long a node that is deployed anew may be away. */
+const DEPLOY_MS = 20_000;
 
 /**
  * What the ledgers of this process know of a replay's claim: undefined where no ledger outlives a process, so that nobody
@@ -68,9 +73,12 @@ export class SalesforceConnection {
   readonly retentionDays: number;
   readonly meters = new CallMeters();
   readonly inHand = new JobsInHand();
+  readonly keptHolds: KeptHolds;
   readonly events: JobEvents = createJobEvents();
   readonly watcher: JobWatcher;
   readonly #loads = new Set<RunningLoad>();
+  /** Of the next load that registers. */
+  #arrival = Promise.withResolvers<void>();
   #scratch: Promise<Scratch> | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -82,6 +90,7 @@ export class SalesforceConnection {
     this.ingest = new IngestApi(this.session);
     this.records = new RecordsApi(this.session);
     this.describe = new DescribeApi(this.session);
+    this.keptHolds = new KeptHolds(this.clock);
     this.watcher = new JobWatcher({
       look: (job, signal) => this.look(job, signal),
       clock: this.clock,
@@ -131,6 +140,7 @@ export class SalesforceConnection {
   /** Salesforce's connections are cut; the ledger's are its database's own. */
   async close(): Promise<void> {
     connections.delete(this);
+    await this.keptHolds.close();
     await this.session.close();
     await (await this.#scratch?.catch(() => undefined))?.close();
     if (this.ledger.durable) await this.ledger.close();
@@ -138,6 +148,8 @@ export class SalesforceConnection {
 
   register(load: RunningLoad): void {
     this.#loads.add(load);
+    this.#arrival.resolve();
+    this.#arrival = Promise.withResolvers();
   }
 
   deregister(load: RunningLoad): void {
@@ -204,19 +216,36 @@ export class SalesforceConnection {
 
   /**
    * The hold under which REST writes for a job's records are made; undefined for a job that no load of this ledger made.
+   * Waits while the load's node is being deployed anew.
    *
-   * @throws LoadError LOAD_BROKEN_OFF when its load is held by another process, or by none
+   * @throws LoadError LOAD_BROKEN_OFF when its load is held by another process
    */
-  async holdFor(jobId: string): Promise<LoadHold | undefined> {
+  async holdFor(jobId: string, signal?: AbortSignal): Promise<LoadHold | undefined> {
     const known = await this.ledger.findJob(jobId);
     if (!known || !isUnsettled(known)) return undefined;
-    const hold = this.#loadOf(known)?.hold;
-    if (hold && !hold.signal.aborted) return hold;
-    throw new LoadError(
-      'LOAD_BROKEN_OFF',
-      `Load "${known.load.loadName}" is not held by this Node-RED, so it makes no REST write for job ${jobId}. The process ` +
-        'that holds it carries the job on.',
-    );
+    const held = await this.#heldLoad(known, signal).catch((error) => {
+      signal?.throwIfAborted();
+      throw notHeld(known, error);
+    });
+    if (held?.hold && !held.hold.signal.aborted) return held.hold;
+    throw notHeld(known, undefined);
+  }
+
+  /** Where nobody holds it, its node in this process takes it up. */
+  async #heldLoad(
+    known: LedgerJob,
+    signal?: AbortSignal,
+  ): Promise<{ hold: LoadHold | undefined } | undefined> {
+    const { loadName } = known.load;
+    const kept = () => this.keptHolds.find(loadName);
+    await within(this.clock, DEPLOY_MS, async (late) => {
+      const stop = AbortSignal.any([late, ...(signal ? [signal] : [])]);
+      while (!this.#loadOf(known) && !kept()) await orAborted(stop, this.#arrival.promise);
+    });
+    const hold = this.#loadOf(known)?.hold ?? kept();
+    if (hold) return { hold };
+    await this.#loadOf(known)?.carryOn(known);
+    return this.#loadOf(known);
   }
 
   /** Of two flows with the same load in one Node-RED the one that holds it counts; of none that holds it, the first. */
@@ -224,4 +253,13 @@ export class SalesforceConnection {
     const same = [...this.#loads].filter(({ loadName }) => loadName === known.load.loadName);
     return same.find(({ hold }) => hold !== undefined) ?? same[0];
   }
+}
+
+function notHeld({ job, load }: LedgerJob, cause: unknown): LoadError {
+  return new LoadError(
+    'LOAD_BROKEN_OFF',
+    `Load "${load.loadName}" is not held by this Node-RED, so it makes no REST write for job ${job.id}. The process that ` +
+      'holds it carries the job on.',
+    { cause },
+  );
 }

@@ -141,8 +141,11 @@ export class Load implements RunningLoad {
     });
   }
 
-  /** Gives up what is being uploaded, parks what is not settled and lets another process have the load. */
-  async close(): Promise<void> {
+  /**
+   * Gives up what is being uploaded. What is not settled is carried on by the load's next node in this process
+   * (`isSucceeded`: it is being deployed anew), or else by whoever takes it.
+   */
+  async close(isSucceeded = false): Promise<void> {
     const reason = stopped(this.loadName);
     this.#closing.abort(reason);
     const { connection } = this.#options;
@@ -157,7 +160,7 @@ export class Load implements RunningLoad {
         await run.endIfSettled();
       } finally {
         // Ended, when nothing was left of it.
-        if (this.#run === run) await this.#letGo(run);
+        if (this.#run === run) await this.#letGo(run, isSucceeded);
       }
     });
   }
@@ -176,9 +179,14 @@ export class Load implements RunningLoad {
 
   async #acquire(): Promise<LoadHold> {
     this.#throwIfClosing();
-    const hold = await this.#ledger.acquire(await this.#loadKey());
+    const hold = await this.#acquireIfFree();
     if (hold) return hold;
     throw alreadyRunning(this.loadName, undefined);
+  }
+
+  async #acquireIfFree(): Promise<LoadHold | undefined> {
+    const load = await this.#loadKey();
+    return this.#options.connection.keptHolds.take(this.loadName) ?? this.#ledger.acquire(load);
   }
 
   async #refuseSecondRun(run: Run): Promise<never> {
@@ -215,9 +223,8 @@ export class Load implements RunningLoad {
   }
 
   async #takeOverIfFree(): Promise<void> {
-    const load = await this.#loadKey();
-    if ((await this.#ledger.unfinishedRuns(load)).length === 0) return;
-    const hold = await this.#ledger.acquire(load);
+    if ((await this.#ledger.unfinishedRuns(await this.#loadKey())).length === 0) return;
+    const hold = await this.#acquireIfFree();
     if (hold && !(await this.#takeOver(hold, true))) await hold.release();
   }
 
@@ -284,12 +291,17 @@ export class Load implements RunningLoad {
     if (this.#run?.isStopped) await this.#letGo(this.#run);
   }
 
-  async #letGo(run: Run): Promise<void> {
+  async #letGo(run: Run, keepHold = false): Promise<void> {
     this.#run = undefined;
-    const { meters } = this.#options.connection;
+    const { meters, keptHolds } = this.#options.connection;
     const calls = run.unsettled.reduce((sum, { id }) => sum + meters.of(id).calls, 0);
     for (const { id } of run.unsettled) meters.forget(id);
-    await run.letGo(calls);
+    try {
+      await run.letGo(calls);
+    } finally {
+      if (keepHold && !run.hold.signal.aborted) await keptHolds.keep(run.hold);
+      else await run.hold.release();
+    }
   }
 
   #openRun(hold: LoadHold, record: LedgerRun, carried: Record<string, unknown>): Run {
@@ -313,7 +325,8 @@ export class Load implements RunningLoad {
 
   /** Another process holds the load now, and carries its jobs on. */
   #lost(run: Run): void {
-    if (this.#run === run) this.#run = undefined;
+    if (this.#run !== run) return;
+    this.#run = undefined;
     const { reason } = run.hold.signal;
     this.#options.connection.log.warn(`Load "${this.loadName}": ${reasonOf(reason)}`);
     this.#background(run.breakOff(reason));

@@ -193,15 +193,11 @@ export class Run {
     return this.#ending;
   }
 
-  /** Lets another process, or another pass of this one, carry it on. `calls`: made for jobs that are not settled. */
+  /** Another process, or another pass of this one, carries it on. `calls`: made for jobs that are not settled. */
   async letGo(calls: number): Promise<void> {
     this.#claims.forget();
-    try {
-      const more = this.#otherCalls - this.#options.record.apiCalls + calls;
-      if (more > 0 && this.#state !== 'ended') await this.#options.ledger.addApiCalls(this.id, more);
-    } finally {
-      await this.hold.release();
-    }
+    const more = this.#otherCalls - this.#options.record.apiCalls + calls;
+    if (more > 0 && this.#state !== 'ended') await this.#options.ledger.addApiCalls(this.id, more);
   }
 
   async #end(): Promise<void> {
