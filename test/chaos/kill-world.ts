@@ -141,6 +141,12 @@ export class World {
     while ((await this.query(open, [place])).length > 0) await wait(5);
   }
 
+  /** Raised by each process that takes the load. */
+  async epoch(): Promise<number> {
+    const [row] = await this.query<{ epoch: string }>('SELECT max(epoch) AS epoch FROM sf_sync_load');
+    return Number(row?.epoch ?? 0);
+  }
+
   async standing(): Promise<Standing> {
     const [standing] = await this.query<Standing>(`
       SELECT (SELECT count(*) FROM source WHERE status = 'READY')::int AS ready,
