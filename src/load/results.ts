@@ -130,8 +130,8 @@ async function downloadAll(
     }
     return new LoadError(
       'RESULTS_INCOMPLETE',
-      `The results of job ${job.id} could not be downloaded (${reasonOf(error)}). Salesforce keeps them for seven days: ` +
-        'send the job again.',
+      `The results of job ${job.id} could not be downloaded (${reasonOf(error)}); ${countsOf(job)}. Salesforce keeps them ` +
+        'for seven days: send the job again.',
       { cause: error },
     );
   }
@@ -176,13 +176,16 @@ function mismatch(job: Job, files: ResultFiles): LoadError | undefined {
   };
   if (addsUp(job, counts)) return undefined;
   const { succeeded, failed, unprocessed } = counts;
-  const uploaded = job.records > 0 ? String(job.records) : 'by another tool';
   return new LoadError(
     'RESULTS_INCOMPLETE',
     `The result files of job ${job.id} do not add up: ${succeeded} succeeded, ${failed} failed, ${unprocessed} unprocessed; ` +
-      `uploaded ${uploaded}, Salesforce counts ${job.numberRecordsProcessed} processed, ${job.numberRecordsFailed} of them ` +
-      'failed. Salesforce keeps the results for seven days: send the job again.',
+      `${countsOf(job)}. Salesforce keeps the results for seven days: send the job again.`,
   );
+}
+
+function countsOf({ records, numberRecordsProcessed, numberRecordsFailed }: Job): string {
+  const uploaded = records > 0 ? String(records) : 'by another tool';
+  return `uploaded ${uploaded}, Salesforce counts ${numberRecordsProcessed} processed, ${numberRecordsFailed} of them failed`;
 }
 
 /**
