@@ -55,17 +55,16 @@ export class JobResults {
       );
     }
     const files: Partial<ResultFiles> = {};
-    for (let attempt = 1; ; attempt += 1) {
-      const problem = await downloadAll(job, files, options);
-      if (problem === undefined) return new JobResults(job, files as ResultFiles);
-      if (attempt === TRIES) {
-        await removeAll(files);
-        throw problem;
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        const problem = await downloadAll(job, files, options);
+        if (problem === undefined) return new JobResults(job, files as ResultFiles);
+        if (attempt === TRIES) throw problem;
+        await options.clock.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1), options.signal);
       }
-      await options.clock.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1), options.signal).catch(async (reason) => {
-        await removeAll(files);
-        throw reason;
-      });
+    } catch (error) {
+      await removeAll(files);
+      throw error;
     }
   }
 
@@ -124,10 +123,7 @@ async function downloadAll(
     for (const kind of KINDS) files[kind] ??= await downloadOne(job, kind, options);
   } catch (error) {
     options.signal.throwIfAborted();
-    if (error instanceof LoadError && error.code !== 'SF_REQUEST_FAILED') {
-      await removeAll(files);
-      throw error;
-    }
+    if (error instanceof LoadError && error.code !== 'SF_REQUEST_FAILED') throw error;
     return new LoadError(
       'RESULTS_INCOMPLETE',
       `The results of job ${job.id} could not be downloaded (${reasonOf(error)}); ${countsOf(job)}. Salesforce keeps them ` +
