@@ -4,6 +4,7 @@ import { type Claim, Replay, type ReplayFilter } from '../src/database/replay.ts
 import { LoadError, reasonOf } from '../src/errors.ts';
 import { type ClaimEnd, claims } from '../src/load/claims.ts';
 import { claimState } from '../src/load/connection.ts';
+import type { RecordBag } from '../src/load/record-bag.ts';
 import { OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SyncDatabaseNode } from './shared/connections.ts';
@@ -25,24 +26,26 @@ export default function (RED: Red): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
     const settings = readConfig(RED, this, config, readReplay);
-    /** Claims that this node sent and that a run has taken. */
-    const sent = new Set<string>();
+    /** Claims of this node that have not ended. */
+    const made = new Set<string>();
     const onEnded = (claimId: string, end: ClaimEnd) => {
-      if (!settings.ok || !sent.delete(claimId)) return;
+      if (!settings.ok || !made.delete(claimId)) return;
       endClaim(settings.value.replay, claimId, end).catch((error) =>
-        this.warn(
-          `Claim ${claimId} could not be ended (${end}): ${reasonOf(error)}. The next replay looks again.`,
-        ),
+        this.warn(`Claim ${claimId} could not be ended: ${reasonOf(error)}. The next replay looks again.`),
       );
     };
     claims.on('ended', onEnded);
+    const stopGivingBack = claims.onUnprocessed(async (claimIds, unprocessed) => {
+      if (settings.ok) await giveBack(settings.value.replay, claimIds, unprocessed);
+    });
     onInput(this, {
       settings,
       status,
       serial: true,
-      handle: (input) => replay(RED, this, input, sent, status),
+      handle: (input) => replay(RED, this, input, made, status),
       close: () => {
         claims.off('ended', onEnded);
+        stopGivingBack();
         if (settings.ok) settings.value.replay.close();
       },
     });
@@ -69,7 +72,7 @@ async function replay(
   RED: Red,
   node: Node,
   input: Input<Settings>,
-  sent: Set<string>,
+  made: Set<string>,
   status: StatusLine,
 ): Promise<void> {
   const { settings } = input;
@@ -87,15 +90,14 @@ async function replay(
       input,
       { maxInFlight, onError: 'stop', stuckAfter: STUCK_AFTER_S },
       (send, signal) =>
-        sendClaims(input, filter, most, signal, async (message, claim) => {
-          if (claim) sent.add(claim.id);
+        sendClaims(input, filter, most, made, signal, async (message, claim) => {
           await send(message);
           meter.add(claim?.records.length ?? 0);
           status.working(meter.text());
         }),
     );
   } finally {
-    await releaseUntaken(settings.replay, sent);
+    await releaseUntaken(settings.replay, made);
   }
   status.done(meter.text());
 }
@@ -105,6 +107,7 @@ async function sendClaims(
   { message, settings }: Input<Settings>,
   filter: ReplayFilter,
   most: number,
+  made: Set<string>,
   signal: AbortSignal,
   send: (message: Message, claim?: Claim) => Promise<void>,
 ): Promise<void> {
@@ -113,20 +116,16 @@ async function sendClaims(
   const next = async () => {
     const claim =
       left > 0 ? await settings.replay.claim(filter, Math.min(settings.batchSize, left), signal) : undefined;
+    if (claim) made.add(claim.id);
     left -= claim?.records.length ?? 0;
     return claim;
   };
   let claim = await next();
   while (claim) {
-    const { id, object, operation, externalIdField, records } = claim;
+    const { id, object, operation, externalIdField, records, letters } = claim;
     const following = await next();
-    const carried = { ...message, job: { object, operation, externalIdField }, claim: { id } };
-    try {
-      await send(output.batch(carried, records, following === undefined), claim);
-    } catch (error) {
-      if (following) await settings.replay.release(following.id);
-      throw error;
-    }
+    const carried = { ...message, job: { object, operation, externalIdField }, claim: { id, letters } };
+    await send(output.batch(carried, records, following === undefined), claim);
     claim = following;
   }
   const closing = output.closing(message);
@@ -134,10 +133,10 @@ async function sendClaims(
 }
 
 /** Claims that no run took when their batches were through: nothing will load them. */
-async function releaseUntaken(replay: Replay, sent: Set<string>): Promise<void> {
-  for (const claimId of [...sent]) {
+async function releaseUntaken(replay: Replay, made: Set<string>): Promise<void> {
+  for (const claimId of [...made]) {
     if (claims.isLoading(claimId)) continue;
-    sent.delete(claimId);
+    made.delete(claimId);
     await replay.release(claimId);
   }
 }
@@ -147,20 +146,34 @@ async function endEarlierClaims(replay: Replay, node: Node): Promise<void> {
   let unknown = 0;
   for (const claimId of await replay.openClaims()) {
     if (claims.isLoading(claimId)) continue;
-    const state = await claimState(claimId);
-    if (state === undefined) unknown += 1;
-    else if (state === 'settled') await replay.settle(claimId);
-    else if (state !== 'loading') await replay.release(claimId);
+    const state = (await claimState(claimId)) ?? (replay.isOwn(claimId) ? 'unknown' : undefined);
+    if (state === undefined || state === 'unclear') unknown += 1;
+    else if (state !== 'loading') await endClaim(replay, claimId, state === 'unknown' ? 'released' : state);
   }
   if (unknown === 0) return;
   node.warn(
-    `${unknown} claims of an earlier Node-RED are open, and without a ledger nobody knows whether their records were loaded. ` +
-      "Look into Salesforce, then set their status to 'dead' or 'replayed'.",
+    `${unknown} earlier claims are open, and nobody can tell which of their records were loaded: no ledger outlived the ` +
+      "Node-RED that made them, or records were taken out on the way. Look into Salesforce, then set their letters' status to " +
+      "'dead' or 'replayed'.",
   );
 }
 
 function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void> {
-  return end === 'settled' ? replay.settle(claimId) : replay.release(claimId);
+  if (end === 'settled') return replay.settle(claimId);
+  return end === 'released' ? replay.release(claimId) : replay.settlePart(claimId, end.loaded);
+}
+
+/** Letters whose records Salesforce did not get to are dead again, whatever becomes of the rest of their claims. */
+async function giveBack(replay: Replay, claimIds: readonly string[], unprocessed: RecordBag): Promise<void> {
+  for (const claimId of claimIds) {
+    if (unprocessed.size === 0) return;
+    const letters = await replay.lettersOf(claimId);
+    const own = letters.filter(({ record }) => unprocessed.take(record));
+    await replay.giveBack(
+      claimId,
+      own.map(({ id }) => id),
+    );
+  }
 }
 
 async function filterOf({ message, settings }: Input<Settings>): Promise<ReplayFilter> {

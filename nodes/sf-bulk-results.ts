@@ -86,6 +86,7 @@ async function deliver(
   const files = await connection.downloadResults(job, signal);
   const settlement = await connection.openSettlement(files, settings.batchSize);
   try {
+    await connection.giveBackUnprocessed(files, signal);
     await sendSequence(RED, node, input, settings.sequence, (sendOut, broken) =>
       sendResults(input, files, sendOut, broken, status),
     );

@@ -1,6 +1,7 @@
 import { LoadError } from '../../src/errors.ts';
 import type { Failure } from '../../src/failure.ts';
 import type { JobSpec } from '../../src/job.ts';
+import type { SentClaim } from '../../src/load/claims.ts';
 import type { CsvSource, Rejected } from '../../src/load/job-files.ts';
 import { carriedBy } from '../../src/load/kept-message.ts';
 import type { Load } from '../../src/load/load.ts';
@@ -120,7 +121,7 @@ export class LoadIntake {
     const rejected =
       'csv' in rows
         ? await run.writeCsv(rows.csv, spec)
-        : await run.write(rows.records, spec, claimOf(message));
+        : await run.write(rows.records, spec, claimOf(message, rows.records));
     return rejected
       .map((one: Rejected) => gathering.rejected?.asFailure(one))
       .filter((failure) => failure !== undefined);
@@ -181,9 +182,12 @@ function placeOf(message: Message): Place {
   };
 }
 
-function claimOf(message: Message): string | undefined {
-  const claim = message.claim as { id?: unknown } | undefined;
-  return typeof claim?.id === 'string' ? claim.id : undefined;
+/** Records that were added or taken out on the way leave no telling which letter is whose. */
+function claimOf(message: Message, records: readonly SourceRecord[]): SentClaim | undefined {
+  const { id, letters } = (message.claim ?? {}) as { id?: unknown; letters?: unknown };
+  if (typeof id !== 'string') return undefined;
+  const isTold = Array.isArray(letters) && letters.length === records.length;
+  return { id, letters: isTold ? letters.map(String) : undefined };
 }
 
 function brokenOff(): LoadError {

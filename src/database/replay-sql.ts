@@ -43,9 +43,17 @@ export const settle = (table: string): string => `
   UPDATE ${table} SET status = 'replayed', attempts = attempts || ${ATTEMPT}, changed_at = clock_timestamp()
   WHERE claim_id = $1 AND status = 'replaying'`;
 
+/** $2 and $3: ranges of letters, from the first up to but without the second (null: all behind). */
+export const settlePart = (table: string): string => `${settle(table)} AND EXISTS (
+    SELECT FROM unnest($2::bigint[], $3::bigint[]) AS loaded (first, past)
+    WHERE id >= first AND (past IS NULL OR id < past))`;
+
 export const release = (table: string): string => `
   UPDATE ${table} SET status = 'dead', claim_id = NULL, changed_at = clock_timestamp()
   WHERE claim_id = $1 AND status = 'replaying'`;
+
+/** $2: ids of letters. */
+export const giveBack = (table: string): string => `${release(table)} AND id = ANY ($2::bigint[])`;
 
 /** $1: the owner who asks. */
 export const openClaims = (table: string): string => `

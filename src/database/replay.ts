@@ -3,6 +3,7 @@ import { LoadError } from '../errors.ts';
 import type { SourceRecord } from '../record.ts';
 import { ClaimOwner } from './claim-owner.ts';
 import { deadLetterTable } from './dead-letter-table.ts';
+import type { LetterRange } from './ledger/job-ledger.ts';
 import type { Database } from './pool.ts';
 import * as sql from './replay-sql.ts';
 import { retryWhileUnavailable } from './retry-while-unavailable.ts';
@@ -21,6 +22,8 @@ export interface Claim {
   operation: string;
   externalIdField: string | null;
   records: SourceRecord[];
+  /** The id of each record's letter. */
+  letters: string[];
 }
 
 interface Group {
@@ -88,6 +91,7 @@ export class Replay {
           operation,
           externalIdField,
           records: letters.map(({ record_data }) => record_data),
+          letters: letters.map(({ id: letter }) => letter),
         };
       }
       pass.groups.shift();
@@ -100,6 +104,27 @@ export class Replay {
   async settle(claimId: string): Promise<void> {
     await this.#patiently((table) => this.#db.query(sql.settle(table), [claimId]));
     this.#owner.end(claimId);
+  }
+
+  /** The same for some of its letters; the others were not loaded, and may be claimed again. */
+  async settlePart(claimId: string, loaded: readonly LetterRange[]): Promise<void> {
+    const [firsts, pasts] = [loaded.map(([first]) => first), loaded.map(([, past]) => past)];
+    await this.#patiently((table) => this.#db.query(sql.settlePart(table), [claimId, firsts, pasts]));
+    await this.release(claimId);
+  }
+
+  /** Letters of a claim, while it has not ended. */
+  async lettersOf(claimId: string): Promise<{ id: string; record: SourceRecord }[]> {
+    const { rows } = await this.#patiently((table) => {
+      return this.#db.query<ClaimedLetter & object>(sql.claimed(table), [claimId]);
+    });
+    return rows.map(({ id, record_data }) => ({ id, record: record_data }));
+  }
+
+  /** Letters that were not loaded, out of a claim that goes on: they may be claimed again. */
+  async giveBack(claimId: string, letters: readonly string[]): Promise<void> {
+    if (letters.length === 0) return;
+    await this.#patiently((table) => this.#db.query(sql.giveBack(table), [claimId, letters]));
   }
 
   /** None of the records was loaded: the letters may be claimed again. */
@@ -117,6 +142,11 @@ export class Replay {
       return this.#db.query<{ claim_id: string }>(sql.openClaims(table), [this.#owner.name]);
     });
     return rows.map(({ claim_id }) => claim_id);
+  }
+
+  /** Made by this replay, in this process. */
+  isOwn(claimId: string): boolean {
+    return claimId.startsWith(`${this.#owner.name}.`);
   }
 
   /** Claims of ours that have not ended are left to others. */
@@ -148,13 +178,16 @@ export class Replay {
   ): Promise<{ id: string; letters: ClaimedLetter[] }> {
     const id = await this.#owner.newClaim(signal);
     let isRepeated = false;
-    const letters = await this.#patiently(async (table) => {
+    const taking = this.#patiently(async (table) => {
       const query = (text: string, given: unknown[]) =>
         this.#db.query<ClaimedLetter & object>(text, given, signal);
       const taken = isRepeated ? (await query(sql.claimed(table), [id])).rows : [];
       isRepeated = true;
       return taken.length > 0 ? taken : (await query(sql.claim(table), [...values, id])).rows;
     }, signal);
+    // One that is broken off may have taken all the same.
+    taking.catch(() => this.release(id).catch(() => this.#owner.end(id)));
+    const letters = await taking;
     if (letters.length === 0) this.#owner.end(id);
     return { id, letters };
   }

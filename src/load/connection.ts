@@ -15,11 +15,13 @@ import { IngestApi } from '../salesforce/ingest.ts';
 import { RecordsApi } from '../salesforce/records.ts';
 import type { SalesforceSession } from '../salesforce/session.ts';
 import { CallMeters } from './call-meters.ts';
+import { claims } from './claims.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
 import { jobFromInfo } from './job-info.ts';
 import { JobWatcher } from './job-watcher.ts';
 import { JobsInHand } from './jobs-in-hand.ts';
 import { KeptHolds } from './kept-holds.ts';
+import { RecordBag } from './record-bag.ts';
 import { JobResults } from './results.ts';
 import { Scratch } from './scratch.ts';
 import { jobReceipt, Settlement, Settlements } from './settlement.ts';
@@ -35,15 +37,19 @@ const connections = new Set<SalesforceConnection>();
 
 /** How long a node that is deployed anew may be away. */
 const DEPLOY_MS = 20_000;
+/** Unprocessed records that are read at once. */
+const BAG_ROWS = 1000;
 
 /**
- * What the ledgers of this process know of a replay's claim: undefined where no ledger outlives a process, so that nobody
- * can tell what an earlier one did.
+ * What the ledgers of this process know of a replay's claim. Undefined: none knows it, and one of them does not outlive a
+ * process, so that nobody can tell what an earlier one did.
  */
 export async function claimState(claimId: string): Promise<ClaimState | undefined> {
-  const ledgers = [...connections].map(({ ledger }) => ledger).filter(({ durable }) => durable);
+  const ledgers = [...connections].map(({ ledger }) => ledger);
   const states = await Promise.all(ledgers.map((ledger) => ledger.claimState(claimId)));
-  return states.find((state) => state !== 'unknown') ?? states[0];
+  const known = states.find((state) => state !== 'unknown');
+  if (known !== undefined) return known;
+  return ledgers.length > 0 && ledgers.every(({ durable }) => durable) ? 'unknown' : undefined;
 }
 
 export interface ConnectionOptions {
@@ -188,6 +194,22 @@ export class SalesforceConnection {
     const { ingest, clock } = this;
     const scratch = await this.scratch();
     return JobResults.download(job, { ingest, clock, scratch, signal, meter: this.meters.of(job.id) });
+  }
+
+  /** What a job holds of a replay's letters and Salesforce did not get to is the replay's again. */
+  async giveBackUnprocessed(results: JobResults, signal: AbortSignal): Promise<void> {
+    const { job, counts } = results;
+    const known = counts.unprocessed > 0 ? await this.ledger.findJob(job.id) : undefined;
+    if (!known || known.claimIds.length === 0) return;
+    const bag = new RecordBag(known.job.columns);
+    for await (const rows of results.rows('unprocessedrecords', BAG_ROWS, signal))
+      for (const row of rows) bag.add(row);
+    await claims.unprocessed(known.claimIds, bag);
+    if (bag.size === 0) return;
+    this.log.warn(
+      `Job ${job.id}: ${bag.size} records that Salesforce did not process are those of no letter that is being replayed, ` +
+        'so no letter was given back for them.',
+    );
   }
 
   /** Begins to account for a job's records; the dead letters and write-backs behind find it by the job. */

@@ -71,6 +71,7 @@ export class JobFileWriter {
   #encoder: CsvEncoder | undefined;
   #sink: JobFileSink | undefined;
   #work: Promise<unknown> | undefined;
+  #taken = 0;
 
   /** @throws LoadError CONFIG_INVALID naming the property */
   constructor(options: JobFileWriterOptions) {
@@ -79,6 +80,11 @@ export class JobFileWriter {
     this.#read = fieldReader(options.mapping);
     this.#files = new ScratchFiles(options.scratch, options.maxFiles);
     this.#maxRecords = options.maxRecordsPerJob || Number.POSITIVE_INFINITY;
+  }
+
+  /** Of the records of the `write` under way, those before the one that begins a new file; for `onFile`. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /**
@@ -125,7 +131,8 @@ export class JobFileWriter {
 
   async #write(records: readonly SourceRecord[], signal: AbortSignal): Promise<Rejected[]> {
     const rejected: Rejected[] = [];
-    for (const record of records) {
+    for (const [index, record] of records.entries()) {
+      this.#taken = index;
       const line = this.#encode(record, records);
       if (typeof line !== 'string') {
         rejected.push(line);

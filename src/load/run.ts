@@ -3,9 +3,10 @@ import { LoadError } from '../errors.ts';
 import type { Job, JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SourceRecord } from '../record.ts';
+import type { SentClaim } from './claims.ts';
 import type { CsvSource, JobFile, JobFileWriter, Rejected } from './job-files.ts';
 import { sumReceipts } from './receipts.ts';
-import { RunClaims } from './run-claims.ts';
+import { type FileClaims, RunClaims } from './run-claims.ts';
 import type { Uploader } from './upload.ts';
 
 /** What became of a closed job, as its run sees it. */
@@ -29,7 +30,7 @@ export interface RunOptions {
 interface QueuedFile {
   file: JobFile;
   spec: JobSpec;
-  claimIds: string[];
+  claims: FileClaims;
 }
 
 /**
@@ -121,10 +122,11 @@ export class Run {
    *
    * @throws whatever broke the run off
    */
-  async write(records: SourceRecord[], spec: JobSpec, claimId: string | undefined): Promise<Rejected[]> {
+  async write(records: SourceRecord[], spec: JobSpec, claim: SentClaim | undefined): Promise<Rejected[]> {
     const files = await this.#filesFor(spec);
-    this.#claims.write(claimId);
+    this.#claims.write(claim);
     const rejected = await this.#guard(files.write(records, this.#stop.signal));
+    this.#claims.written();
     this.#rejected += rejected.length;
     return rejected;
   }
@@ -205,7 +207,8 @@ export class Run {
       this.#state = 'loaded';
       throw error;
     });
-    await this.#claims.end(this.#complete);
+    // Of an abandoned job nobody knows what was loaded.
+    await this.#claims.end(this.#complete && receipt.unaccounted === 0);
     await this.#options.onEnded(receipt);
   }
 
@@ -227,7 +230,7 @@ export class Run {
   }
 
   #enqueue(file: JobFile, spec: JobSpec): void {
-    this.#queue.push({ file, spec, claimIds: this.#claims.ofFile() });
+    this.#queue.push({ file, spec, claims: this.#claims.ofFile(this.#writer?.files.taken ?? 0) });
     if (this.#queue.length === 1) this.#uploading = this.#uploading.then(() => this.#uploadQueue());
     // A failure reaches whoever writes next, or finishes; nothing is lost by not listening here.
     this.#uploading.catch(() => {});
@@ -249,11 +252,11 @@ export class Run {
     }
   }
 
-  async #upload(uploader: Uploader, { file, spec, claimIds }: QueuedFile): Promise<Job> {
+  async #upload(uploader: Uploader, { file, spec, claims }: QueuedFile): Promise<Job> {
     const index = this.#index;
     this.#index += 1;
     const signal = AbortSignal.any([this.#stop.signal, this.hold.signal]);
-    const job = await uploader.upload(file, spec, index, claimIds, signal);
+    const job = await uploader.upload(file, spec, index, claims, signal);
     this.#jobs.set(job.id, { job, receipt: this.#jobs.get(job.id)?.receipt });
     this.#parked.delete(job.id);
     return job;
@@ -286,9 +289,7 @@ export class Run {
     // Why that failed is the reason of the breaking off, or of less weight.
     await this.#uploading.catch(() => {});
     await this.#writer?.files.discard();
-    const given = this.#queue.splice(0);
-    this.#claims.drop(given.flatMap(({ claimIds }) => claimIds));
-    for (const { file } of given) await file.remove();
+    for (const { file } of this.#queue.splice(0)) await file.remove();
     await this.#loaded(false);
   }
 

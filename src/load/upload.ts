@@ -9,6 +9,7 @@ import type { CallMeters } from './call-meters.ts';
 import type { JobFile } from './job-files.ts';
 import { jobFromInfo } from './job-info.ts';
 import { keptMessage } from './kept-message.ts';
+import type { FileClaims } from './run-claims.ts';
 import { withGrace, within } from './time-limit.ts';
 
 export interface UploaderOptions {
@@ -56,7 +57,7 @@ export class Uploader {
     file: JobFile,
     spec: JobSpec,
     index: number,
-    claimIds: string[],
+    claims: FileClaims,
     signal: AbortSignal,
   ): Promise<Job> {
     const { clock, outageMs } = this.#options;
@@ -65,7 +66,7 @@ export class Uploader {
       const meter: CallMeter = { calls: 0 };
       const job = await this.#create(file, spec, index, meter, signal);
       try {
-        await this.#record(job, claimIds);
+        await this.#record(job, claims);
         await this.#options.ingest.upload(job.id, file.path, { meter, signal });
         await this.#options.beforeClose(signal);
       } catch (error) {
@@ -105,9 +106,9 @@ export class Uploader {
     }
   }
 
-  async #record(job: Job, claimIds: string[]): Promise<void> {
+  async #record(job: Job, claims: FileClaims): Promise<void> {
     const { ledger, hold, runId, carried } = this.#options;
-    await ledger.addJob(hold, { job, runId, carried: keptMessage(carried), claimIds });
+    await ledger.addJob(hold, { job, runId, carried: keptMessage(carried), ...claims });
   }
 
   /** Never `closing`, so it never ran: aborting it, or leaving it Open where even that fails, loses and doubles nothing. */

@@ -54,8 +54,9 @@ export interface LedgerJob {
   state: LedgerJobState;
   /** The message that the job left on, as JSON, without payload: a parked job's message looks like the first one. */
   carried: Record<string, unknown>;
-  /** Claims of `dead-letter-replay` of which this job holds records. */
+  /** Claims of `dead-letter-replay` of which this job holds records, and what of them where it is not all. */
   claimIds: string[];
+  claimParts: ClaimPart[];
   parkedReason: string | null;
   receipt: Receipt | null;
   abandonedBy: string | null;
@@ -96,7 +97,22 @@ export type RetryOutcome = Pick<RetryEntry, 'key' | 'sfId' | 'attempts'> & {
   state: Exclude<RetryState, 'calling'>;
 };
 
-export type ClaimState = 'unknown' | 'loading' | 'settled' | 'released';
+/** Letters of a claim by their ids, up to but without `past`; null: to the end of the claim. */
+export type LetterRange = [first: string, past: string | null];
+
+/** What of a claim a job holds. `letters` null: a part of it, and nobody knows which. */
+export interface ClaimPart {
+  claimId: string;
+  letters: LetterRange | null;
+}
+
+/** The letters of a claim that are loaded, when the others are in no job. */
+export interface LoadedPart {
+  loaded: LetterRange[];
+}
+
+/** `unclear`: some of its records are loaded, and nobody can tell which. */
+export type ClaimState = 'unknown' | 'loading' | 'settled' | 'released' | 'unclear' | LoadedPart;
 
 /**
  * What must outlive a message: runs, jobs, retries (design §7, §9). One suite of tests holds both implementations
@@ -131,7 +147,13 @@ export interface JobLedger {
   /** Before its data is uploaded (state `open`). Rejects with LOAD_BROKEN_OFF when the epoch is no longer the hold's. */
   addJob(
     hold: LoadHold,
-    entry: { job: Job; runId: string; carried: Record<string, unknown>; claimIds: string[] },
+    entry: {
+      job: Job;
+      runId: string;
+      carried: Record<string, unknown>;
+      claimIds: string[];
+      claimParts?: ClaimPart[];
+    },
   ): Promise<void>;
   /** One UPDATE where the epoch is still the hold's. False: it is not; stop. */
   markClosing(hold: LoadHold, jobId: string): Promise<boolean>;
@@ -165,8 +187,8 @@ export interface JobLedger {
   endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void>;
 
   /**
-   * What became of a replay's claim: `settled` when every job with it is settled, `released` when none will load it. While a
-   * run that may hold records of it is loading, and when only a part of its records was loaded, it is `loading`.
+   * What became of a replay's claim: `settled` when every job with it is settled, `released` when none will load it, else
+   * what of it is loaded. While a run that may hold records of it is loading it is `loading`.
    */
   claimState(claimId: string): Promise<ClaimState>;
 

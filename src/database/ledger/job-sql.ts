@@ -1,12 +1,12 @@
 import { FENCE } from './run-sql.ts';
 
-const JOB = `job, run_id, org_id, load_name, state, carried, claim_ids, parked_reason, receipt, abandoned_by, reason`;
+const JOB = `job, run_id, org_id, load_name, state, carried, claim_ids, claim_parts, parked_reason, receipt, abandoned_by, reason`;
 
 /** One row: `current` (the epoch is still the hold's), `added`, and the run that the job id was known with before. */
 export const ADD_JOB = `
   WITH ${FENCE}, added AS (
-    INSERT INTO sf_sync_job (org_id, load_name, job_id, run_id, file_index, job, carried, claim_ids)
-    SELECT $1, $2, $4, $5, $6::integer, $7::json, $8::json, $9::text[] FROM fence
+    INSERT INTO sf_sync_job (org_id, load_name, job_id, run_id, file_index, job, carried, claim_parts, claim_ids)
+    SELECT $1, $2, $4, $5, $6::integer, $7::json, $8::json, $9::json, $10::text[] FROM fence
     ON CONFLICT (job_id) DO NOTHING
     RETURNING job_id
   )
@@ -58,6 +58,6 @@ export const UNSETTLED_JOBS = `
   SELECT ${JOB} FROM sf_sync_job WHERE org_id = $1 AND load_name = $2 AND ${UNSETTLED} ORDER BY number`;
 
 export const JOBS_OF_CLAIM = `
-  SELECT j.run_id, j.file_index, j.state, r.state AS run_state
+  SELECT j.run_id, j.file_index, j.state, j.claim_parts, r.state AS run_state
   FROM sf_sync_job AS j JOIN sf_sync_run AS r USING (run_id)
   WHERE j.claim_ids @> ARRAY[$1::text] AND j.claim_ids <> '{}'`;

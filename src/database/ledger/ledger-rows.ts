@@ -1,7 +1,15 @@
 import type { Attempt } from '../../failure.ts';
 import type { Job } from '../../job.ts';
 import type { Receipt } from '../../receipt.ts';
-import type { LedgerJob, LedgerJobState, LedgerRun, RetryEntry, RetryState, RunState } from './job-ledger.ts';
+import type {
+  ClaimPart,
+  LedgerJob,
+  LedgerJobState,
+  LedgerRun,
+  RetryEntry,
+  RetryState,
+  RunState,
+} from './job-ledger.ts';
 
 /** Rows of the ledger's tables as the driver gives them: bigint is text, json is parsed. */
 export interface RunRow {
@@ -26,6 +34,7 @@ export interface JobRow {
   state: LedgerJobState;
   carried: Record<string, unknown>;
   claim_ids: string[];
+  claim_parts: ClaimPart[];
   parked_reason: string | null;
   receipt: Receipt | null;
   abandoned_by: string | null;
@@ -64,6 +73,7 @@ export function asJob(row: JobRow): LedgerJob {
     state: row.state,
     carried: row.carried,
     claimIds: row.claim_ids,
+    claimParts: row.claim_parts,
     parkedReason: row.parked_reason,
     receipt: row.receipt,
     abandonedBy: row.abandoned_by,

@@ -112,12 +112,12 @@ export class MemoryLedger implements JobLedger {
 
   async addJob(
     hold: LoadHold,
-    entry: { job: Job; runId: string; carried: Record<string, unknown>; claimIds: string[] },
+    { claimParts = [], ...entry }: Parameters<JobLedger['addJob']>[1],
   ): Promise<void> {
     this.#checkEpoch(hold);
     if (this.#jobs.has(entry.job.id)) return;
     this.#jobs.set(entry.job.id, {
-      ...asJson(entry),
+      ...asJson({ ...entry, claimParts }),
       load: { ...hold.load },
       state: 'open',
       parkedReason: null,
@@ -221,9 +221,10 @@ export class MemoryLedger implements JobLedger {
     const isLoading = [...this.#runs.values()].some(({ state }) => state === 'loading');
     if (claimed.length === 0 && isLoading) return 'loading';
     return claimStateOf(
-      claimed.map(({ runId, state, job }) => {
+      claimed.map(({ runId, state, job, claimParts }) => {
         const runState = this.#runs.get(runId)?.state ?? 'ended';
-        return { runId, index: job.index, state, runState };
+        const part = claimParts.find((each) => each.claimId === claimId);
+        return { runId, index: job.index, state, runState, part };
       }),
     );
   }

@@ -7,6 +7,7 @@ import type { Database } from '../pool.ts';
 import { brokenOff } from './broken-off.ts';
 import { claimStateOf } from './claim-state.ts';
 import type {
+  ClaimPart,
   ClaimState,
   JobLedger,
   LedgerJob,
@@ -95,9 +96,10 @@ export class PostgresLedger implements JobLedger {
 
   async addJob(
     hold: LoadHold,
-    { job, runId, carried, claimIds }: Parameters<JobLedger['addJob']>[1],
+    { job, runId, carried, claimIds, claimParts = [] }: Parameters<JobLedger['addJob']>[1],
   ): Promise<void> {
-    const values = [job.id, runId, job.index, JSON.stringify(job), JSON.stringify(carried), claimIds];
+    const texts = [job, carried, claimParts].map((value) => JSON.stringify(value));
+    const values = [job.id, runId, job.index, ...texts, claimIds];
     const rows = await this.#store.rows<{ current: boolean; added: boolean; known_run: string | null }>(
       jobs.ADD_JOB,
       [...fenceOf(hold), ...values],
@@ -190,11 +192,12 @@ export class PostgresLedger implements JobLedger {
     const rows = await this.#store.rows<ClaimRow>(jobs.JOBS_OF_CLAIM, [claimId]);
     if (rows.length === 0 && (await this.#anyRunIsLoading())) return 'loading';
     return claimStateOf(
-      rows.map(({ run_id, file_index, state, run_state }) => ({
+      rows.map(({ run_id, file_index, state, run_state, claim_parts }) => ({
         runId: run_id,
         index: file_index,
         state,
         runState: run_state,
+        part: claim_parts.find((part) => part.claimId === claimId),
       })),
     );
   }
@@ -242,6 +245,7 @@ interface ClaimRow {
   run_id: string;
   file_index: number;
   state: LedgerJobState;
+  claim_parts: ClaimPart[];
   run_state: RunState;
 }
 

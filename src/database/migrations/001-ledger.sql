@@ -40,6 +40,7 @@ CREATE TABLE sf_sync_job (
   job json NOT NULL,
   carried json NOT NULL,
   claim_ids text[] NOT NULL DEFAULT '{}',
+  claim_parts json NOT NULL DEFAULT '[]',
   parked_reason text,
   receipt json,
   abandoned_by text,

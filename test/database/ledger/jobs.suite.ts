@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type { JobLedger } from '../../../src/database/ledger/job-ledger.ts';
+import type { JobLedger, LetterRange } from '../../../src/database/ledger/job-ledger.ts';
 import { addedJob, aJob, aReceipt, aRun, closedJob } from './ledger-samples.ts';
 
 /** What `JobLedger` promises of jobs and of the claims that they hold. */
@@ -28,6 +28,7 @@ export function jobsSuite(opened: () => JobLedger): void {
         state: 'open',
         carried,
         claimIds: ['c1', 'c2'],
+        claimParts: [],
         parkedReason: null,
         receipt: null,
         abandonedBy: null,
@@ -233,7 +234,66 @@ export function jobsSuite(opened: () => JobLedger): void {
       await run.held.release();
     });
 
-    it('stays undecided when only a part of it was loaded', async () => {
+    it('is loaded in part where the parts that jobs hold tell it, whatever never had a job', async () => {
+      const run = await aRun(ledger);
+      const claim = randomUUID();
+      const part = (first: string, past: string | null) => ({
+        claimId: claim,
+        letters: [first, past] as LetterRange,
+      });
+      const settled = [];
+      for (const [index, claimPart] of [part('0', '9'), part('9', '120'), part('150', null)].entries()) {
+        const job = aJob({ runId: run.runId, index });
+        const entry = { job, runId: run.runId, carried: {}, claimIds: [claim], claimParts: [claimPart] };
+        await ledger.addJob(run.held, entry);
+        assert.deepEqual((await ledger.findJob(job.id))?.claimParts, [claimPart]);
+        await ledger.markClosing(run.held, job.id);
+        settled.push(job);
+      }
+      await ledger.runLoaded(run.held, run.runId, { received: 3, rejected: 0, complete: false });
+      for (const job of settled) await ledger.settleJob(job.id, job, aReceipt());
+      assert.deepEqual(await ledger.claimState(claim), {
+        loaded: [
+          ['0', '120'],
+          ['150', null],
+        ],
+      });
+      await run.held.release();
+    });
+
+    it('is settled when its parts meet from the first letter to the last', async () => {
+      const run = await aRun(ledger);
+      const claim = randomUUID();
+      const parts: LetterRange[] = [
+        ['7', null],
+        ['0', '7'],
+      ];
+      for (const [index, letters] of parts.entries()) {
+        const job = aJob({ runId: run.runId, index });
+        const claimParts = [{ claimId: claim, letters }];
+        await ledger.addJob(run.held, { job, runId: run.runId, carried: {}, claimIds: [claim], claimParts });
+        await ledger.markClosing(run.held, job.id);
+        await ledger.settleJob(job.id, job, aReceipt());
+      }
+      await ledger.runLoaded(run.held, run.runId, { received: 3, rejected: 0, complete: true });
+      assert.equal(await ledger.claimState(claim), 'settled');
+      await run.held.release();
+    });
+
+    it('is unclear when a part of it was loaded, and nobody knows which', async () => {
+      const run = await aRun(ledger);
+      const claim = randomUUID();
+      const job = aJob({ runId: run.runId });
+      const claimParts = [{ claimId: claim, letters: null }];
+      await ledger.addJob(run.held, { job, runId: run.runId, carried: {}, claimIds: [claim], claimParts });
+      await ledger.markClosing(run.held, job.id);
+      await ledger.settleJob(job.id, job, aReceipt());
+      await ledger.runLoaded(run.held, run.runId, { received: 1, rejected: 0, complete: false });
+      assert.equal(await ledger.claimState(claim), 'unclear');
+      await run.held.release();
+    });
+
+    it('is unclear when a job that was loaded and one that was dropped each say that they hold it', async () => {
       const run = await aRun(ledger);
       const claim = randomUUID();
       const job = await closedJob(ledger, run, { index: 0 }, [claim]);
@@ -241,7 +301,7 @@ export function jobsSuite(opened: () => JobLedger): void {
       await ledger.settleJob(job.id, job, aReceipt());
       await ledger.discardJob(dropped.id, 'broken off');
       await ledger.runLoaded(run.held, run.runId, { received: 2, rejected: 0, complete: false });
-      assert.equal(await ledger.claimState(claim), 'loading');
+      assert.equal(await ledger.claimState(claim), 'unclear');
       await run.held.release();
     });
   });

@@ -148,8 +148,8 @@ export class Example {
 
   /** Of the debug node that is wired to an output. */
   behind(type: string, output: number): string {
-    const wires = this.the(type).wires as string[][];
-    const debug = wires[output]?.find((id) =>
+    const wires = this.all(type)[0]?.wires as string[][] | undefined;
+    const debug = wires?.[output]?.find((id) =>
       this.nodes.some((node) => node.id === id && node.type === 'debug'),
     );
     if (debug === undefined) throw new Error(`No debug node is wired to output ${output} of ${type}.`);
