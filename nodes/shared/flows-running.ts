@@ -1,3 +1,4 @@
+import { followDeploys } from './deploys.ts';
 import type { Red } from './red.ts';
 
 /** Whether messages sent now reach anyone: between `flows:stopping` and `flows:started` some receivers do not exist. */
@@ -9,6 +10,7 @@ export interface FlowsRunning {
 /** Follows deploys, full and partial; `onStarted` is called each time that flows are up. */
 export function whileFlowsRun(RED: Red, onStarted: () => void): FlowsRunning {
   let running = false;
+  followDeploys(RED);
   const started = () => {
     running = true;
     onStarted();

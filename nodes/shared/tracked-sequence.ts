@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../src/clock.ts';
 import { LoadError, reasonOf } from '../../src/errors.ts';
 import { type BatchInFlight, type NodeName, nameOf } from './batch-in-flight.ts';
 import { type DeliveryTracker, type Tracked, trackerOf } from './delivery-tracker.ts';
+import { followDeploys, untilDeployed } from './deploys.ts';
 import type { Message, Node, Red, Send } from './red.ts';
 import { type SequenceMark, sequenceMark } from './sequence-mark.ts';
 import { endSequence, registerSequence } from './sequence-registry.ts';
@@ -59,6 +60,7 @@ export async function withSequence(
 export class TrackedSequence {
   readonly id = randomUUID();
   readonly openedAt: number;
+  readonly #RED: Red;
   readonly #node: Node;
   readonly #options: SequenceOptions;
   readonly #clock: Clock;
@@ -75,12 +77,14 @@ export class TrackedSequence {
   #error: LoadError | undefined;
 
   constructor(RED: Red, node: Node, options: SequenceOptions) {
+    this.#RED = RED;
     this.#node = node;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.openedAt = options.openedAt ?? this.#clock.now();
     this.#movedAt = this.#clock.now();
     this.#outer = options.message && sequenceMark(options.message);
+    followDeploys(RED);
     this.#tracker = trackerOf(RED);
     this.#tracked = this.#asTracked();
     const mostGathered = RED.settings.nodeMessageBufferMaxLength ?? 0;
@@ -115,11 +119,13 @@ export class TrackedSequence {
   }
 
   /**
-   * Waits for a place in the window, marks the message and sends it by the given output, counted from 0. Resolves with its
-   * index in the sequence as soon as it is sent. Rejects once the sequence is broken off.
+   * Waits for a place in the window, and while a deploy is under way; then marks the message and sends it by the given
+   * output, counted from 0. Resolves with its index in the sequence as soon as it is sent. Rejects once the sequence is
+   * broken off.
    */
   async send(message: Message, output = 0): Promise<number> {
     const batch = await this.#window.place();
+    await untilDeployed(this.#RED, this.#broken.signal);
     this.#broken.signal.throwIfAborted();
     const mark: SequenceMark = { id: this.id, index: batch.index, openedAt: this.openedAt };
     message._sequence = this.#outer === undefined ? mark : { ...mark, outer: this.#outer };
