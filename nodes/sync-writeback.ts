@@ -26,14 +26,14 @@ export default function (RED: Red): void {
       handle: async ({ message, send, signal, settings }) => {
         const { rows } = readBatch(message);
         const write = () => settings.write(rows, signal);
-        const { updated, missing, withoutKey } = await retryWhileUnavailable(write, {
+        const { updated, missing, missingKeys, withoutKey } = await retryWhileUnavailable(write, {
           clock: systemClock,
           signal,
           onWait: () => status.waiting('the database is away'),
         });
         if (missing > 0)
           this.warn(
-            `${missing} keys of a batch of ${rows.length} match no row; nothing was marked for them.`,
+            `${missing} keys of a batch of ${rows.length} match no row (${named(missingKeys, missing)}); nothing was marked for them.`,
           );
         if (withoutKey > 0)
           this.warn(
@@ -63,6 +63,10 @@ function readWriteback(properties: ConfigReader): Writeback {
       valueType: row.oneOf('valueType', ['str', 'field'], 'str'),
     })),
   });
+}
+
+function named(keys: readonly string[], all: number): string {
+  return keys.length < all ? `${keys.join(', ')}, …` : keys.join(', ');
 }
 
 /** Only successes count (design §7.7): a failure has a key of its own and is accounted for by its retry or dead letter. */

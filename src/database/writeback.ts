@@ -4,7 +4,7 @@ import { quoteIdentifier } from './identifiers.ts';
 import type { Database } from './pool.ts';
 import { fieldOf } from './record-field.ts';
 import { parameterText } from './sql-text.ts';
-import { storableText } from './storable-text.ts';
+import { storableJson, storableText } from './storable-text.ts';
 import { columnsOf, typeOf } from './table-columns.ts';
 
 export interface WritebackOptions {
@@ -26,11 +26,18 @@ export interface WritebackValue {
 export interface WritebackResult {
   /** Rows changed. */
   updated: number;
-  /** Keys that match no row. */
+  /** Keys that match no row, and some of them. */
   missing: number;
+  missingKeys: string[];
   /** Records that have no key. */
   withoutKey: number;
 }
+
+const NOTHING = { updated: 0, missing: 0, missingKeys: [] as string[] };
+
+/** Of the keys that match no row. */
+const KEYS_NAMED = 5;
+const KEY_SHOWN = 40;
 
 interface Plan {
   statement: string;
@@ -65,19 +72,15 @@ export class Writeback {
     const plan = await this.#planned();
     const keys = records.map((record) => textFor(plan.keyType, fieldOf(record, this.#options.keyField)));
     const withoutKey = keys.filter((key) => key === null).length;
-    if (withoutKey === records.length) return { updated: 0, missing: 0, withoutKey };
+    if (withoutKey === records.length) return { ...NOTHING, withoutKey };
     const values = this.#options.set.map(({ value, valueType }, index) => {
       const type = plan.types[index] ?? '';
       return valueType === 'str'
         ? literalFor(type, value)
         : records.map((record) => textFor(type, fieldOf(record, value)));
     });
-    const { rows } = await this.#db.query<{ updated: number; missing: number }>(
-      plan.statement,
-      [keys, ...values],
-      signal,
-    );
-    return { updated: rows[0]?.updated ?? 0, missing: rows[0]?.missing ?? 0, withoutKey };
+    const { rows } = await this.#db.query<typeof NOTHING>(plan.statement, [keys, ...values], signal);
+    return { ...NOTHING, ...rows[0], withoutKey };
   }
 
   /** Types are looked up once; a table that is changed meanwhile needs a redeploy. */
@@ -128,15 +131,23 @@ function updateStatement(
       UPDATE ${table} AS target SET ${assignments.join(', ')}
       FROM given WHERE target.${keyColumn} = given.key
       RETURNING given.key
+    ), missing AS (
+      SELECT key FROM given WHERE NOT EXISTS (SELECT FROM updated WHERE updated.key = given.key)
     )
-    SELECT (SELECT count(*) FROM updated)::int AS updated,
-           (SELECT count(*) FROM given WHERE NOT EXISTS (SELECT FROM updated WHERE updated.key = given.key))::int AS missing`;
+    SELECT (SELECT count(*) FROM updated)::int AS updated, (SELECT count(*) FROM missing)::int AS missing,
+           ARRAY(SELECT left(key::text, ${KEY_SHOWN}) FROM missing ORDER BY key LIMIT ${KEYS_NAMED}) AS "missingKeys"`;
 }
 
 function textFor(type: string, value: unknown): string | null {
   if (value === undefined || value === null) return null;
-  if (JSON_TYPES.has(type)) return storableText(JSON.stringify(value).replaceAll('\\u0000', '\\ufffd'));
-  return typeof value === 'string' ? literalFor(type, value) : parameterText(value);
+  if (JSON_TYPES.has(type)) return storableJson(value).json;
+  return typeof value === 'string' ? literalFor(type, value) : parameterText(storable(value));
+}
+
+/** Texts in a list as PostgreSQL can hold them; an object's are escaped in its JSON. */
+function storable(value: unknown): unknown {
+  if (typeof value === 'string') return storableText(value);
+  return Array.isArray(value) ? value.map(storable) : value;
 }
 
 function literalFor(type: string, value: string): string | null {

@@ -39,7 +39,7 @@ describe('write-back', () => {
       { sf__Id: '003A', External_Id__c: 'C-1' },
       { sf__Id: '003B', External_Id__c: 'C-3' },
     ]);
-    assert.deepEqual(result, { updated: 2, missing: 0, withoutKey: 0 });
+    assert.deepEqual(result, { updated: 2, missing: 0, missingKeys: [], withoutKey: 0 });
     assert.deepEqual(await rows('id, status, sf_id'), [
       ['1', 'DONE', '003A'],
       ['2', 'READY', null],
@@ -49,7 +49,7 @@ describe('write-back', () => {
     ]);
     assert.deepEqual(
       await writeback.write([{ sf__Id: '003A', External_Id__c: 'C-1' }]),
-      { updated: 1, missing: 0, withoutKey: 0 },
+      { updated: 1, missing: 0, missingKeys: [], withoutKey: 0 },
       'again',
     );
   });
@@ -139,7 +139,7 @@ describe('write-back', () => {
       { id: '2', s: 'other' },
       { id: '01', s: 'last' },
     ]);
-    assert.deepEqual(result, { updated: 2, missing: 0, withoutKey: 0 });
+    assert.deepEqual(result, { updated: 2, missing: 0, missingKeys: [], withoutKey: 0 });
     assert.deepEqual((await rows('status')).slice(0, 2), [['last'], ['other']]);
   });
 
@@ -152,9 +152,9 @@ describe('write-back', () => {
       { External_Id__c: null },
       {},
     ]);
-    assert.deepEqual(result, { updated: 1, missing: 1, withoutKey: 2 });
-    assert.deepEqual(await writeback.write([]), { updated: 0, missing: 0, withoutKey: 0 });
-    assert.deepEqual(await writeback.write([{}]), { updated: 0, missing: 0, withoutKey: 1 });
+    assert.deepEqual(result, { updated: 1, missing: 1, missingKeys: ['C-99'], withoutKey: 2 });
+    assert.deepEqual(await writeback.write([]), { updated: 0, missing: 0, missingKeys: [], withoutKey: 0 });
+    assert.deepEqual(await writeback.write([{}]), { updated: 0, missing: 0, missingKeys: [], withoutKey: 1 });
   });
 
   it('changes all rows of a key that is not unique', async () => {
@@ -163,6 +163,7 @@ describe('write-back', () => {
     assert.deepEqual(await writeback.write([{ External_Id__c: 'same' }]), {
       updated: 3,
       missing: 0,
+      missingKeys: [],
       withoutKey: 0,
     });
   });
@@ -235,6 +236,11 @@ describe('write-back', () => {
       ...byExternalId,
       set: [str('status', 'DONE'), field('sf_id', 'sf__Id')],
     });
-    assert.deepEqual(await writeback.write(records), { updated: 10_000, missing: 0, withoutKey: 0 });
+    assert.deepEqual(await writeback.write(records), {
+      updated: 10_000,
+      missing: 0,
+      missingKeys: [],
+      withoutKey: 0,
+    });
   });
 });
