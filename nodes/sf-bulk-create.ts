@@ -84,10 +84,11 @@ export default function (RED: Red): void {
           if ('records' in rows) records = rows.records.length;
           return { rows, spec: specOf(input) };
         };
-        const rejected = await intake.take(input.message, read, input.signal);
+        const { runId, rejected } = await intake.take(input.message, read, input.signal);
         if (records > 0) meter.add(records);
         status.working(meter.text());
-        if (rejected.length > 0) input.send([null, rejectedBatch(input, load.loadName, rejected), null]);
+        if (rejected.length === 0) return;
+        input.send([null, rejectedBatch(input, { runId, loadName: load.loadName }, rejected), null]);
       },
       close: async (removed) => {
         clearInterval(standIn);
@@ -209,11 +210,15 @@ async function abandon(load: Load, { message, send }: Input<Settings>): Promise<
 }
 
 /** What the dead letter needs to know, so that the records can be replayed once they are mended. */
-function rejectedBatch(input: Input<Settings>, loadName: string, rejected: readonly unknown[]): Message {
+function rejectedBatch(
+  input: Input<Settings>,
+  run: { runId: string | null; loadName: string },
+  rejected: readonly unknown[],
+): Message {
   const { payload, ...carried } = input.message;
   const { object, operation, externalIdField } = specOf(input);
   return new OutputSequence().batch(
-    { ...carried, job: { loadName, object, operation, externalIdField } },
+    { ...carried, job: { ...run, object, operation, externalIdField } },
     rejected,
     true,
   );

@@ -19,6 +19,14 @@ export type Rows = { records: SourceRecord[] } | { csv: CsvSource };
 /** Reads a message; throws when there is nothing in it that could be loaded. */
 export type ReadMessage = () => { rows: Rows; spec: JobSpec };
 
+/** What became of a message's rows. */
+export interface Taken {
+  /** Null: its run had broken off before. */
+  runId: string | null;
+  /** Records that cannot be sent. */
+  rejected: Failure[];
+}
+
 /** Where a message stands in its sequence; one without a sequence is first and last. */
 interface Place {
   id: string | undefined;
@@ -55,20 +63,20 @@ export class LoadIntake {
   }
 
   /**
-   * Takes the rows of one message. Resolves with the records that cannot be sent: for a tracked sequence as soon as the
+   * Takes the rows of one message. Resolves, with the records that cannot be sent, for a tracked sequence as soon as the
    * rows are in scratch files, because its source can be asked again; for any other once they are in closed jobs.
    *
    * @throws what broke the run off; of a tracked sequence only one message tells, the rest passes without a word. The
    *   signal's reason, at once, when it is aborted: the run is broken off then, too
    */
-  async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Failure[]> {
+  async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Taken> {
     const place = placeOf(message);
     // What cannot be read breaks the run off where the rest of its sequence would wait for it in vain.
     const isWaitedFor = place.id !== undefined && sequenceMark(message) === undefined;
     const reads = isWaitedFor ? read : alreadyRead(read);
     const gathering = this.#gatheringOf(message, place);
     try {
-      const rejected = await orAborted(
+      const taken = await orAborted(
         signal,
         this.#inTurn(gathering, () => this.#write(gathering, message, reads)),
       );
@@ -76,12 +84,12 @@ export class LoadIntake {
       const last = place.count !== undefined && gathering.received >= place.count;
       if (last) this.#finish(gathering, message);
       if (!gathering.tracked) await orAborted(signal, gathering.finishing ?? (await gathering.run).loaded);
-      return rejected;
+      return taken;
     } catch (error) {
       const known = gathering.failed;
       const broken = this.#breakOff(gathering, error);
       if (!signal.aborted) await broken;
-      if (known && gathering.tracked) return [];
+      if (known && gathering.tracked) return { runId: null, rejected: [] };
       throw error;
     } finally {
       if (place.count !== undefined && gathering.received >= place.count) this.#forget(place.id);
@@ -114,17 +122,18 @@ export class LoadIntake {
     return gathering;
   }
 
-  async #write(gathering: Gathering, message: Message, read: ReadMessage): Promise<Failure[]> {
+  async #write(gathering: Gathering, message: Message, read: ReadMessage): Promise<Taken> {
     const run = await gathering.run;
     const { rows, spec } = read();
     gathering.rejected ??= new RejectedRecords(run.id);
-    const rejected =
+    const refused =
       'csv' in rows
         ? await run.writeCsv(rows.csv, spec)
         : await run.write(rows.records, spec, claimOf(message, rows.records));
-    return rejected
+    const rejected = refused
       .map((one: Rejected) => gathering.rejected?.asFailure(one))
       .filter((failure) => failure !== undefined);
+    return { runId: run.id, rejected };
   }
 
   /** In the background: no batch of a tracked sequence waits for the end of the upload, so Catch nodes hear of a failure. */
