@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { systemClock } from '../src/clock.ts';
 import { DeadLetters, type NewDeadLetter } from '../src/database/dead-letters.ts';
+import { storableJson } from '../src/database/storable-text.ts';
 import { LoadError, reasonOf } from '../src/errors.ts';
 import type { Failure } from '../src/failure.ts';
 import { settlements } from '../src/load/connection.ts';
@@ -11,6 +12,7 @@ import { jobIdOfKey } from './shared/failure-batches.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { onInput } from './shared/runner.ts';
+import { sequenceMark } from './shared/sequence-mark.ts';
 import { StatusLine } from './shared/status.ts';
 
 export default function (RED: Red): void {
@@ -18,7 +20,7 @@ export default function (RED: Red): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
     const meter = new RateMeter(systemClock, 'kept');
-    const settings = readConfig(RED, this, config, (properties) => readDeadLetters(properties, this));
+    const settings = readConfig(RED, this, config, (properties) => readDeadLetters(properties, this, status));
     onInput(this, {
       settings,
       status,
@@ -40,13 +42,14 @@ export default function (RED: Red): void {
 }
 
 /** The html's defaults: database, table, createTable. */
-function readDeadLetters(properties: ConfigReader, node: Node): DeadLetters {
+function readDeadLetters(properties: ConfigReader, node: Node, status: StatusLine): DeadLetters {
   const { database } = properties.node<SyncDatabaseNode>('database', 'sync-database');
   const table = properties.optionalText('table', 'sf_sync_dead_letter');
   return new DeadLetters(database, {
     table,
     createTable: properties.boolean('createTable', true),
     clock: systemClock,
+    onWait: () => status.waiting('the database is away'),
     onMuleTable: () =>
       node.warn(
         `${table} has the four columns of the Mule flow only: records are kept at least once, and cannot be replayed. ` +
@@ -57,9 +60,10 @@ function readDeadLetters(properties: ConfigReader, node: Node): DeadLetters {
 
 function lettersOf(message: Message): NewDeadLetter[] {
   const { payload } = message;
-  if (Array.isArray(payload) && payload.every(isFailure))
-    return payload.map((failure) => letterOf(failure, message));
-  if (isCaught(message)) return [caughtLetter(message)];
+  const isBatch = Array.isArray(payload) && payload.every(isFailure);
+  // A caught batch of failures is kept record by record; one of none, for its error.
+  if (isCaught(message) && !(isBatch && payload.length > 0)) return [caughtLetter(message)];
+  if (isBatch) return payload.map((failure) => letterOf(failure, message));
   throw new LoadError(
     'RECORD_INVALID',
     'msg.payload must be an array of failures, as the classify node sends them, or the message come from a Catch node.',
@@ -78,32 +82,40 @@ function isFailure(value: unknown): value is Failure {
 
 /** What is known of the job that the records of a message are of; a replay's has no id. */
 interface GivenJob {
-  id?: string;
-  runId?: string | null;
-  loadName?: string;
-  object?: string;
-  operation?: string;
-  externalIdField?: string | null;
+  id?: unknown;
+  runId?: unknown;
+  loadName?: unknown;
+  object?: unknown;
+  operation?: unknown;
+  externalIdField?: unknown;
 }
 
+/** The failure's own job, where it is known here, counts before the message's: a join may have put several jobs together. */
 function letterOf(failure: Failure, message: Message): NewDeadLetter {
-  const job = (message.job ?? {}) as GivenJob;
-  const jobId = jobIdOfKey(failure.key) ?? job.id ?? null;
+  const given = (message.job ?? {}) as GivenJob;
+  const jobId = jobIdOfKey(failure.key) ?? textOf(given.id);
+  const settlement = jobId === null ? undefined : settlements.find(jobId);
+  const job: GivenJob = { ...given, ...settlement?.job };
   return {
     key: failure.key,
     recordData: failure.originalData,
-    errorMessage: failure.error,
-    errorCode: failure.errorCode,
-    errorCategory: failure.errorCategory,
-    retryable: failure.retryable,
-    attempts: failure.attempts,
+    errorMessage: String(failure.error ?? ''),
+    errorCode: textOf(failure.errorCode),
+    errorCategory: textOf(failure.errorCategory),
+    retryable: failure.retryable === true,
+    attempts: Array.isArray(failure.attempts) ? failure.attempts : [],
     jobId,
-    runId: job.runId ?? null,
-    loadName: job.loadName ?? (jobId === null ? undefined : settlements.find(jobId)?.loadName) ?? null,
-    object: job.object ?? null,
-    operation: job.operation ?? null,
-    externalIdField: job.externalIdField ?? null,
+    runId: textOf(job.runId),
+    loadName: textOf(settlement?.loadName ?? given.loadName),
+    object: textOf(job.object),
+    operation: textOf(job.operation),
+    externalIdField: textOf(job.externalIdField),
   };
+}
+
+/** Messages come from whatever a flow makes of them. */
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
 }
 
 interface CaughtError {
@@ -116,13 +128,18 @@ function isCaught({ error }: Message): boolean {
   return typeof error === 'object' && error !== null && 'source' in error;
 }
 
-/** One letter a message: the same delivery has the same key. */
+/**
+ * One letter a message. The same delivery has the same key; the batches of one sequence share their message's id, and may
+ * all fail with the same words.
+ */
 function caughtLetter(message: Message): NewDeadLetter {
   const error = message.error as CaughtError;
   const source = error.source ?? {};
   const where = `${source.type ?? 'node'} ${source.name || source.id || ''}`.trim();
+  const { id: sequence, index } = sequenceMark(message) ?? {};
+  const payload = storableJson(message.payload).json;
   const hash = createHash('sha256')
-    .update(JSON.stringify([source.id, message._msgid, error.message]))
+    .update(JSON.stringify([source.id, message._msgid, String(error.message), sequence, index, payload]))
     .digest('hex');
   return {
     key: `caught-${hash.slice(0, 32)}`,

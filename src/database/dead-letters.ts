@@ -43,15 +43,15 @@ const REPLACED = ' (Characters of the record that PostgreSQL cannot hold were re
 const COLUMNS: { name: string; type: string; value: (letter: NewDeadLetter) => unknown }[] = [
   { name: 'record_data', type: 'jsonb', value: ({ recordData }) => storableJson(recordData).json },
   { name: 'error_message', type: 'text', value: messageOf },
-  { name: 'job_id', type: 'text', value: ({ jobId }) => jobId },
+  { name: 'job_id', type: 'text', value: ({ jobId }) => textOrNull(jobId) },
   { name: 'key', type: 'text', value: ({ key }) => storableText(key) },
-  { name: 'run_id', type: 'text', value: ({ runId }) => runId },
-  { name: 'load_name', type: 'text', value: ({ loadName }) => loadName && storableText(loadName) },
-  { name: 'object', type: 'text', value: ({ object }) => object },
-  { name: 'operation', type: 'text', value: ({ operation }) => operation },
-  { name: 'external_id_field', type: 'text', value: ({ externalIdField }) => externalIdField },
-  { name: 'error_code', type: 'text', value: ({ errorCode }) => errorCode && storableText(errorCode) },
-  { name: 'error_category', type: 'text', value: ({ errorCategory }) => errorCategory },
+  { name: 'run_id', type: 'text', value: ({ runId }) => textOrNull(runId) },
+  { name: 'load_name', type: 'text', value: ({ loadName }) => textOrNull(loadName) },
+  { name: 'object', type: 'text', value: ({ object }) => textOrNull(object) },
+  { name: 'operation', type: 'text', value: ({ operation }) => textOrNull(operation) },
+  { name: 'external_id_field', type: 'text', value: ({ externalIdField }) => textOrNull(externalIdField) },
+  { name: 'error_code', type: 'text', value: ({ errorCode }) => textOrNull(errorCode) },
+  { name: 'error_category', type: 'text', value: ({ errorCategory }) => textOrNull(errorCategory) },
   { name: 'retryable', type: 'boolean', value: ({ retryable }) => retryable },
   { name: 'attempts', type: 'jsonb', value: ({ attempts }) => storableJson(attempts).json },
 ];
@@ -157,6 +157,10 @@ function muleStatement({ table, types, lengths }: DeadLetterTable): string {
 
 function unnestOf(count: number): string {
   return `unnest(${Array.from({ length: count }, (_, index) => `$${index + 1}::text[]`).join(', ')})`;
+}
+
+function textOrNull(text: string | null): string | null {
+  return text === null ? null : storableText(text);
 }
 
 function messageOf({ errorMessage, recordData }: NewDeadLetter): string {

@@ -1,7 +1,7 @@
 import { IS_ANOTHERS_LIVE_CLAIM } from './claim-owner.ts';
 
 /**
- * Statements of a replay. `$1` category, `$2` error code, `$3` job id (null: any), `$4` the newest letter there was when it
+ * Statements of a replay. `changed_by` and `changed_at` are left to whoever mended a letter. `$1` category, `$2` error code, `$3` job id (null: any), `$4` the newest letter there was when it
  * began. A message that a Catch node sent belongs to no object and is not replayed.
  */
 const WANTED = `
@@ -29,7 +29,7 @@ export const claim = (table: string): string => `
     ORDER BY id LIMIT $9::bigint
     FOR UPDATE SKIP LOCKED
   ), claimed AS (
-    UPDATE ${table} AS t SET status = 'replaying', claim_id = $10, changed_at = clock_timestamp()
+    UPDATE ${table} AS t SET status = 'replaying', claim_id = $10
     FROM picked WHERE t.id = picked.id
     RETURNING t.id, t.record_data
   )
@@ -40,7 +40,7 @@ export const claimed = (table: string): string => `
 
 /** The claim stays on the letter, for whoever looks into what was sent together. */
 export const settle = (table: string): string => `
-  UPDATE ${table} SET status = 'replayed', attempts = attempts || ${ATTEMPT}, changed_at = clock_timestamp()
+  UPDATE ${table} SET status = 'replayed', attempts = attempts || ${ATTEMPT}
   WHERE claim_id = $1 AND status = 'replaying'`;
 
 /** $2 and $3: ranges of letters, from the first up to but without the second (null: all behind). */
@@ -49,7 +49,7 @@ export const settlePart = (table: string): string => `${settle(table)} AND EXIST
     WHERE id >= first AND (past IS NULL OR id < past))`;
 
 export const release = (table: string): string => `
-  UPDATE ${table} SET status = 'dead', claim_id = NULL, changed_at = clock_timestamp()
+  UPDATE ${table} SET status = 'dead', claim_id = NULL
   WHERE claim_id = $1 AND status = 'replaying'`;
 
 /** $2: ids of letters. */
@@ -59,4 +59,4 @@ export const giveBack = (table: string): string => `${release(table)} AND id = A
 export const openClaims = (table: string): string => `
   SELECT claim_id FROM ${table} WHERE status = 'replaying' AND claim_id IS NOT NULL
   GROUP BY claim_id HAVING NOT (${IS_ANOTHERS_LIVE_CLAIM})
-  ORDER BY min(changed_at), claim_id`;
+  ORDER BY min(id)`;
