@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Org } from '../../sandbox/org/org.ts';
-import { systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/clock.ts';
 import type { JobLedger } from '../../src/database/ledger/job-ledger.ts';
 import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
 import type { Job, JobSpec } from '../../src/job.ts';
@@ -13,22 +13,25 @@ import { SalesforceSession, type SessionOptions } from '../../src/salesforce/ses
 export interface ConnectOptions {
   ledger?: JobLedger;
   session?: Partial<SessionOptions>;
+  /** Of the session, too. */
+  clock?: Clock;
 }
 
 /** A connection to the sandbox org, as an `sf-connection` node opens it. */
 export function connectTo(
   org: Org,
-  { ledger = new MemoryLedger(), session = {} }: ConnectOptions = {},
+  { ledger = new MemoryLedger(), session = {}, clock = systemClock }: ConnectOptions = {},
 ): SalesforceConnection {
   const { clientId, clientSecret } = org.credentials;
   return new SalesforceConnection({
     session: new SalesforceSession({
       credentials: { flow: 'client-credentials', loginUrl: org.url, clientId, clientSecret },
       apiVersion: '66.0',
+      clock,
       ...session,
     }),
     ledger,
-    clock: systemClock,
+    clock,
     log: silentLogger,
     retentionDays: 30,
   });
