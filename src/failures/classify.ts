@@ -42,9 +42,16 @@ const MAX_UNKNOWN_CODES = 1_000;
 function uploadedColumns(row: FailedRow): SourceRecord {
   const record: SourceRecord = {};
   for (const column in row) {
-    if (!column.startsWith('sf__')) record[column] = row[column];
+    if (column.startsWith('sf__')) continue;
+    if (column === '__proto__') defineColumn(record, column, row[column]);
+    else record[column] = row[column];
   }
   return record;
+}
+
+/** Assigned, it would be lost. */
+function defineColumn(record: SourceRecord, name: string, value: unknown): void {
+  Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function failureOf(row: FailedRow, at: string, explanation: Explanation): Failure {

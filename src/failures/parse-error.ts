@@ -22,6 +22,8 @@ export interface RestError {
 /** Stands for the code of a text that has none and whose wording is not known. */
 export const NO_CODE = 'NO_CODE';
 
+/** Setup shows job errors behind `null:` (reference §2.2). */
+const NULL_HEADS = /^(?:null:\s*)+/;
 const CAPITALS = /^[A-Z][A-Z0-9_]{2,}$/;
 const ASYNC_CODE = /^[A-Z][a-z]+[A-Z][A-Za-z]*$/;
 const INNER_CODE = /\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g;
@@ -43,13 +45,13 @@ function withoutRepeats(text: string, code: string): string {
   return rest;
 }
 
-function splitCode(text: string): { code: string; rest: string } {
+function splitCode(given: string): { code: string; rest: string } {
+  const text = given.replace(NULL_HEADS, '');
   const colon = text.indexOf(':');
   if (colon === -1) {
     const isBareCode = isStatusCode(text) || (CAPITALS.test(text) && text.includes('_'));
     return isBareCode ? { code: text, rest: '' } : { code: codeOfWording(text) ?? NO_CODE, rest: text };
   }
-  if (text.startsWith('null:')) return splitCode(text.slice(5).trimStart());
   const code = codeBefore(text, colon);
   if (code === undefined) return { code: codeOfWording(text) ?? NO_CODE, rest: text };
   return { code, rest: withoutRepeats(text.slice(colon + 1).trim(), code) };

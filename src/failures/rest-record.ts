@@ -24,7 +24,7 @@ const RELATIONSHIP_COLUMN = /^(?:(\w+):)?(\w+)\.(\w+)$/;
 
 interface Column {
   /** Writes the value of this column into the JSON record. */
-  write(fields: Record<string, unknown>, value: unknown): void;
+  write(fields: Map<string, unknown>, value: unknown): void;
 }
 
 interface Fields {
@@ -52,10 +52,10 @@ function relationshipColumn(parts: RegExpExecArray, fields: Fields): Column {
       const value = restValue(given, 'string');
       if (value === undefined) return;
       if (value === null) {
-        record[lookup?.name ?? name] = null;
+        record.set(lookup?.name ?? name, null);
         return;
       }
-      record[name] = { ...(type === undefined ? {} : { attributes: { type } }), [key]: value };
+      record.set(name, { ...(type === undefined ? {} : { attributes: { type } }), [key]: value });
     },
   };
 }
@@ -65,7 +65,7 @@ function plainColumn(name: string, fields: Fields): Column {
   return {
     write: (record, given) => {
       const value = restValue(given, field?.type ?? 'string');
-      if (value !== undefined) record[field?.name ?? name] = value;
+      if (value !== undefined) record.set(field?.name ?? name, value);
     },
   };
 }
@@ -83,14 +83,14 @@ export class RestRecords {
   }
 
   toRest(record: SourceRecord): RestRecord {
-    const fields: Record<string, unknown> = {};
+    const fields = new Map<string, unknown>();
     let id: string | undefined;
     for (const [name, value] of Object.entries(record)) {
       if (name.startsWith('sf__') || name === 'attributes') continue;
       if (name.toLowerCase() === 'id') id = idOf(value);
       else this.#column(name).write(fields, value);
     }
-    return { id, fields };
+    return { id, fields: Object.fromEntries(fields) };
   }
 
   #column(name: string): Column {

@@ -2,7 +2,12 @@
 export const CSV_NULL = '#N/A';
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const BOOLEANS: Record<string, boolean> = { true: true, false: false, '1': true, '0': false };
+const BOOLEANS = new Map([
+  ['true', true],
+  ['false', false],
+  ['1', true],
+  ['0', false],
+]);
 /** xsd:date allows an offset, and the guide's own sample has one; a JSON date does not. */
 const DATE_WITH_OFFSET = /^(\d{4}-\d{2}-\d{2})(?:Z|[+-]\d{2}:\d{2})$/;
 /** Doubles keep every decimal number of so many digits. */
@@ -21,7 +26,7 @@ function numberOf(text: string): number | string {
 type Convert = (text: string) => unknown;
 
 const TEXT_CONVERSIONS: Record<string, Convert> = {
-  boolean: (text) => BOOLEANS[text.toLowerCase()] ?? text,
+  boolean: (text) => BOOLEANS.get(text.toLowerCase()) ?? text,
   int: numberOf,
   long: numberOf,
   double: numberOf,
