@@ -61,7 +61,8 @@ function textOf(fields: Record<string, unknown>, name: string | null): string | 
   if (name === null) return undefined;
   const found = Object.keys(fields).find((field) => field.toLowerCase() === name.toLowerCase());
   const value = found === undefined ? undefined : fields[found];
-  return value === undefined || value === null || value === '' ? undefined : String(value);
+  // Half a surrogate pair cannot be in a URL; Salesforce would have stored U+FFFD.
+  return value === undefined || value === null || value === '' ? undefined : String(value).toWellFormed();
 }
 
 function identityOf(verb: Verb, id: string | undefined, externalId: string | undefined): string | undefined {
