@@ -23,6 +23,7 @@ import { JobsInHand } from './jobs-in-hand.ts';
 import { KeptHolds } from './kept-holds.ts';
 import { RecordBag } from './record-bag.ts';
 import { JobResults } from './results.ts';
+import { RunningLoads } from './running-loads.ts';
 import { Scratch } from './scratch.ts';
 import { jobReceipt, Settlement, Settlements } from './settlement.ts';
 import { orAborted, within } from './time-limit.ts';
@@ -35,6 +36,8 @@ export const settlements = new Settlements();
 
 const connections = new Set<SalesforceConnection>();
 
+/** Node-RED gives a deploy 15 s, and each of our nodes gives itself 8. */
+const FAREWELL_MS = 6_000;
 /** How long a node that is deployed anew may be away. */
 const DEPLOY_MS = 20_000;
 /** Unprocessed records that are read at once. */
@@ -60,13 +63,6 @@ export interface ConnectionOptions {
   retentionDays: number;
 }
 
-/** A load that this process runs, as the nodes behind it need it. */
-export interface RunningLoad {
-  readonly loadName: string;
-  readonly hold: LoadHold | undefined;
-  carryOn(known: LedgerJob): Promise<void>;
-}
-
 /** What the nodes of one `sf-connection` share: a session, a ledger, a watcher, and what this process has in hand. */
 export class SalesforceConnection {
   readonly session: SalesforceSession;
@@ -82,9 +78,7 @@ export class SalesforceConnection {
   readonly keptHolds: KeptHolds;
   readonly events: JobEvents = createJobEvents();
   readonly watcher: JobWatcher;
-  readonly #loads = new Set<RunningLoad>();
-  /** Of the next load that registers. */
-  #arrival = Promise.withResolvers<void>();
+  readonly loads = new RunningLoads();
   #scratch: Promise<Scratch> | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -143,23 +137,22 @@ export class SalesforceConnection {
     return jobFromInfo(info, (await this.ledger.findJob(info.id))?.job);
   }
 
-  /** Salesforce's connections are cut; the ledger's are its database's own. */
+  /**
+   * Waits for the nodes that use it, which close at the same time and need it to the end. Then Salesforce's connections are
+   * cut; the ledger's are its database's own.
+   */
   async close(): Promise<void> {
     connections.delete(this);
     await this.keptHolds.close();
+    await within(this.clock, FAREWELL_MS, (late) => orAborted(late, this.#unused())).catch(() => {});
     await this.session.close();
     await (await this.#scratch?.catch(() => undefined))?.close();
     if (this.ledger.durable) await this.ledger.close();
   }
 
-  register(load: RunningLoad): void {
-    this.#loads.add(load);
-    this.#arrival.resolve();
-    this.#arrival = Promise.withResolvers();
-  }
-
-  deregister(load: RunningLoad): void {
-    this.#loads.delete(load);
+  async #unused(): Promise<void> {
+    await this.loads.untilClosed();
+    await this.inHand.untilIdle();
   }
 
   /**
@@ -174,7 +167,7 @@ export class SalesforceConnection {
     if (!release) return undefined;
     try {
       const known = await this.ledger.findJob(jobId);
-      if (known && isUnsettled(known)) await this.#loadOf(known)?.carryOn(known);
+      if (known && isUnsettled(known)) await this.loads.of(known)?.carryOn(known);
       return release;
     } catch (error) {
       release();
@@ -262,18 +255,12 @@ export class SalesforceConnection {
     const kept = () => this.keptHolds.find(loadName);
     await within(this.clock, DEPLOY_MS, async (late) => {
       const stop = AbortSignal.any([late, ...(signal ? [signal] : [])]);
-      while (!this.#loadOf(known) && !kept()) await orAborted(stop, this.#arrival.promise);
+      while (!this.loads.of(known) && !kept()) await orAborted(stop, this.loads.arrival);
     });
-    const hold = this.#loadOf(known)?.hold ?? kept();
+    const hold = this.loads.of(known)?.hold ?? kept();
     if (hold) return { hold };
-    await this.#loadOf(known)?.carryOn(known);
-    return this.#loadOf(known);
-  }
-
-  /** Of two flows with the same load in one Node-RED the one that holds it counts; of none that holds it, the first. */
-  #loadOf(known: LedgerJob): RunningLoad | undefined {
-    const same = [...this.#loads].filter(({ loadName }) => loadName === known.load.loadName);
-    return same.find(({ hold }) => hold !== undefined) ?? same[0];
+    await this.loads.of(known)?.carryOn(known);
+    return this.loads.of(known);
   }
 }
 

@@ -5,6 +5,17 @@
 export class JobsInHand {
   readonly #hands = new Map<string, Set<string>>();
 
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  /** Resolves when nobody has any job in hand. */
+  async untilIdle(): Promise<void> {
+    while (this.#hands.size > 0) {
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
+      this.#idle = undefined;
+    }
+  }
+
   has(jobId: string): boolean {
     return this.#hands.has(jobId);
   }
@@ -25,6 +36,7 @@ export class JobsInHand {
       isHeld = false;
       hands.delete(whose);
       if (hands.size === 0 && this.#hands.get(jobId) === hands) this.#hands.delete(jobId);
+      if (this.#hands.size === 0) this.#idle?.resolve();
     };
   }
 }

@@ -9,11 +9,12 @@ import {
 import { reasonOf } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
-import type { RunningLoad } from './connection.ts';
+
 import { alreadyRunning, named, nothingToAbandon, stale, stopped, unsettled } from './load-errors.ts';
 import type { LoadOptions } from './load-options.ts';
 import { openRun } from './open-run.ts';
 import type { Run } from './run.ts';
+import type { RunningLoad } from './running-loads.ts';
 import { abandonedReceipt, asLoaded, confirmClose, giveUpOpen } from './take-over.ts';
 
 export type { LoadMode, LoadOptions } from './load-options.ts';
@@ -43,7 +44,7 @@ export class Load implements RunningLoad {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.loadName = options.loadName;
-    options.connection.register(this);
+    options.connection.loads.register(this);
     options.connection.events.on('settled', this.#onSettled);
     options.connection.events.on('parked', this.#onParked);
   }
@@ -145,14 +146,13 @@ export class Load implements RunningLoad {
    * Gives up what is being uploaded. What is not settled is carried on by the load's next node in this process
    * (`isSucceeded`: it is being deployed anew), or else by whoever takes it.
    */
-  async close(isSucceeded = false): Promise<void> {
+  close(isSucceeded = false): Promise<void> {
     const reason = stopped(this.loadName);
     this.#closing.abort(reason);
     const { connection } = this.#options;
-    connection.deregister(this);
     connection.events.off('settled', this.#onSettled);
     connection.events.off('parked', this.#onParked);
-    await this.#inTurn(async () => {
+    const closed = this.#inTurn(async () => {
       const run = this.#run;
       if (!run) return;
       try {
@@ -163,6 +163,8 @@ export class Load implements RunningLoad {
         if (this.#run === run) await this.#letGo(run, isSucceeded);
       }
     });
+    connection.loads.deregister(this, closed);
+    return closed;
   }
 
   get #ledger() {
