@@ -11,7 +11,7 @@ import { orAborted } from '../../src/load/time-limit.ts';
 import type { SourceRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
 import { sequenceMark } from './sequence-mark.ts';
-import { onSequenceOver } from './sequence-registry.ts';
+import { onSequenceOver, sequenceState } from './sequence-registry.ts';
 
 /** What a message brings to load. */
 export type Rows = { records: SourceRecord[] } | { csv: CsvSource };
@@ -71,6 +71,7 @@ export class LoadIntake {
    */
   async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Taken> {
     const place = placeOf(message);
+    if (this.#isLate(message, place)) return { runId: null, rejected: [] };
     // What cannot be read breaks the run off where the rest of its sequence would wait for it in vain.
     const isWaitedFor = place.id !== undefined && sequenceMark(message) === undefined;
     const reads = isWaitedFor ? read : alreadyRead(read);
@@ -94,6 +95,13 @@ export class LoadIntake {
     } finally {
       if (place.count !== undefined && gathering.received >= place.count) this.#forget(place.id);
     }
+  }
+
+  /** Its sequence broke off while it was on its way, and has said so: it begins no run of its own. */
+  #isLate(message: Message, { id }: Place): boolean {
+    const mark = sequenceMark(message);
+    const isKnown = id !== undefined && this.#gatherings.has(id);
+    return mark !== undefined && !isKnown && sequenceState(mark.id) === 'broken-off';
   }
 
   #gatheringOf(message: Message, { id }: Place): Gathering {
