@@ -22,6 +22,8 @@ export interface NightOptions extends ConnectOptions {
   spec?: Partial<JobSpec>;
   /** Milliseconds of the world's clock. */
   watch?: { timeoutMs?: number; stallTimeoutMs?: number };
+  /** Rows that are selected, sent and marked at once. */
+  batch?: number;
   /** A column more than Key__c, Name and Value__c. */
   extraColumn?: string;
 }
@@ -36,7 +38,7 @@ const SPEC: JobSpec = {
   assignmentRuleId: null,
 };
 const READY_ROWS = "SELECT id, key FROM source WHERE status = 'READY' ORDER BY id";
-const BATCH = 100;
+const DEFAULT_BATCH = 100;
 const STUCK_AFTER_MS = 600_000;
 
 interface Row {
@@ -65,11 +67,13 @@ export class Night {
   readonly #writebacks: Record<'done' | 'healed' | 'failed', Writeback>;
   readonly #underWay = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #batch: number;
   #extraColumn: string | undefined;
 
   constructor(world: NightWorld, options: NightOptions = {}) {
     this.#world = world;
     this.#options = options;
+    this.#batch = options.batch ?? DEFAULT_BATCH;
     this.#extraColumn = options.extraColumn;
     this.connection = world.connect(options);
     this.load = new Load({
@@ -107,9 +111,9 @@ export class Night {
   }
 
   /** Selects what is READY, loads it, and waits until all is settled or parked. */
-  async trigger(): Promise<void> {
+  async trigger(timeoutMs?: number): Promise<void> {
     await this.#loadReady().catch((error) => this.errors.push(error));
-    await this.quiet();
+    await this.quiet(timeoutMs);
   }
 
   /** Until nothing goes on any more: every run has ended, or all that is left of it is parked. */
@@ -141,7 +145,7 @@ export class Night {
   async #loadReady(): Promise<void> {
     // Rows that are stale by the fast clock may be fresh by the ledger's; load.test.ts is about those.
     const run = await this.load.beginRun({ openedAt: undefined, carried: { _msgid: randomUUID() } });
-    const select = openSelect(this.#world.db, { sql: READY_ROWS, batchSize: BATCH });
+    const select = openSelect(this.#world.db, { sql: READY_ROWS, batchSize: this.#batch });
     try {
       for await (const rows of select) {
         const records = (rows as unknown as Row[]).map((row) => this.#recordOf(row));
@@ -207,10 +211,10 @@ export class Night {
     const signal = this.#closing.signal;
     const startedAt = new Date().toISOString();
     const files = await connection.downloadResults(job, signal);
-    const settlement = await connection.openSettlement(files, BATCH);
+    const settlement = await connection.openSettlement(files, this.#batch);
     try {
       await this.#successes(files, settlement);
-      for await (const rows of files.rows('failedResults', BATCH, signal))
+      for await (const rows of files.rows('failedResults', this.#batch, signal))
         await this.#failures(rows as FailedRow[], job, settlement);
       await settlement.untilAccounted(STUCK_AFTER_MS, signal);
       this.jobReceipts.push(await connection.settle(settlement, startedAt));
@@ -222,7 +226,7 @@ export class Night {
 
   async #successes(files: JobResults, settlement: Settlement): Promise<void> {
     let index = 0;
-    for await (const rows of files.rows('successfulResults', BATCH, this.#closing.signal)) {
+    for await (const rows of files.rows('successfulResults', this.#batch, this.#closing.signal)) {
       await this.#writebacks.done.write(rows);
       settlement.noteWrittenBack(index, rows.length);
       index += 1;
