@@ -21,6 +21,11 @@ export default function (RED: Red): void {
     const status = new StatusLine(this, systemClock);
     const meter = new RateMeter(systemClock, 'kept');
     const settings = readConfig(RED, this, config, (properties) => readDeadLetters(properties, this, status));
+    let isClosed = false;
+    this.on('close', (_removed, done) => {
+      isClosed = true;
+      done();
+    });
     onInput(this, {
       settings,
       status,
@@ -35,7 +40,9 @@ export default function (RED: Red): void {
     });
     // A person hears at deploy what is wrong with the table; that the database is away now is no fault yet.
     if (settings.ok)
-      settings.value.prepare().catch((error) => this.warn(`The table is not ready: ${reasonOf(error)}`));
+      settings.value.prepare().catch((error) => {
+        if (!isClosed) this.warn(`The table is not ready: ${reasonOf(error)}`);
+      });
   }
 
   RED.nodes.registerType('dead-letter', DeadLetter);
