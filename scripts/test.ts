@@ -23,7 +23,7 @@ const CHECKS: Step[] = [
 ];
 
 /** A real Node-RED and a browser keep one core busy, the rest the other. */
-const WHOLE_PROGRAM = ['test/runtime', 'test/editor', 'test/package'];
+const WHOLE_PROGRAM = ['test/runtime', 'test/editor', 'test/package', 'test/chaos'];
 
 const outcomes: Outcome[] = [];
 for (const check of CHECKS) outcomes.push(await runCheck(check));

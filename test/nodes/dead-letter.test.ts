@@ -144,7 +144,8 @@ describe('dead-letter', () => {
         job: { object: 'Contact', operation: 'insert' },
         fails: new Error('no such column'),
       };
-      bench.node('n').receive({ ...message });
+      assert.equal(await handled(bench.node('n'), { ...message }), undefined);
+      await until(() => bench.at('stored?').length === 1, 'it is through');
       await caught(bench, message);
       const found = await rows('key, object, error_code');
       assert.deepEqual(
