@@ -97,13 +97,13 @@ export class ApiCaller {
   async #run<T>(request: ApiRequest, options: CallOptions, read: ReadAnswer<T>): Promise<T> {
     const patience = this.patience(options);
     for (let renewals = 0; ; ) {
-      const token = await this.#parts.token.current(options.signal);
+      const token = await this.#parts.token.current(options);
       const attempt = await this.#attempt(request, token, options, read);
       if (attempt.outcome === 'accepted') return attempt.value as T;
       if (request.kind === 'safe' && mayHaveBeenProcessed(attempt.outcome)) request.onDoubt?.();
       const reaction = REACTIONS[attempt.outcome][request.kind];
       if (reaction === 'reauthenticate' || reaction === 'reauthenticate-then-doubt') {
-        await this.#renew(request, attempt, renewals, options.signal);
+        await this.#renew(request, attempt, renewals, options);
         renewals += 1;
         if (reaction === 'reauthenticate-then-doubt') throw doubt(request, attempt);
         continue;
@@ -178,7 +178,7 @@ export class ApiCaller {
     request: ApiRequest,
     attempt: Attempt<unknown>,
     renewals: number,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<void> {
     const said = describeErrors(attempt.errors);
     if (INCURABLE_401.some((text) => said.includes(text))) {
@@ -196,7 +196,7 @@ export class ApiCaller {
         'A session gained a moment ago was refused as well: check that the user may use the API.',
       );
     }
-    await this.#parts.token.renew(attempt.token, signal);
+    await this.#parts.token.renew(attempt.token, options);
   }
 
   async #react(

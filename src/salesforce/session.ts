@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from '../clock.ts';
-import { isLoadError, LoadError, reasonOf } from '../errors.ts';
+import { isLoadError, LoadError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
-import { AccessToken, type Token } from './access-token.ts';
+import { AccessToken, type Renewal, type Token } from './access-token.ts';
 import { ApiBudget, type ApiUsage } from './api-budget.ts';
 import { ApiCaller } from './api-caller.ts';
 import type { ApiAnswer, ApiCalls, ApiRequest, CallOptions } from './call.ts';
 import { type Credentials, checkCredentials } from './credentials.ts';
+import { reasonOfFailure } from './exchange-failed.ts';
 import { type Identity, readIdentity } from './identity.ts';
 import { LoginUnavailable, logIn } from './login.ts';
 import { OrgClock } from './org-clock.ts';
@@ -59,6 +60,7 @@ export class SalesforceSession implements ApiCalls {
   readonly #caller: ApiCaller;
   readonly #closing = new AbortController();
   #identity: Promise<Identity> | undefined;
+  #known: Identity | undefined;
   #refused: { error: LoadError; at: number } | undefined;
   #logins = 0;
   #tokenGiven = false;
@@ -77,7 +79,7 @@ export class SalesforceSession implements ApiCalls {
     this.#budget = new ApiBudget(this.#clock, options.apiBudgetPercent ?? 100);
     this.#orgClock = new OrgClock(this.#clock);
     warnOfPlainHttp(options.credentials, this.#log);
-    this.#token = new AccessToken(() => this.#obtain());
+    this.#token = new AccessToken((renewal) => this.#obtain(renewal), this.#clock);
     this.#caller = new ApiCaller({
       transport: this.#transport,
       token: this.#token,
@@ -134,11 +136,12 @@ export class SalesforceSession implements ApiCalls {
     return new Date(this.#orgClock.now());
   }
 
-  /** Who is logged in, and where. Asked once. */
+  /** Who is logged in, and where. Asked once; who waits for less than the session does asks for himself until it is known. */
   identity(options: CallOptions = {}): Promise<Identity> {
-    this.#identity ??= this.#readIdentity(options).catch((error: unknown) => {
+    if (this.#known !== undefined) return Promise.resolve(this.#known);
+    if (options.outageMs !== undefined) return this.#readIdentity(options);
+    this.#identity ??= this.#readIdentity(options).finally(() => {
       this.#identity = undefined;
-      throw error;
     });
     return this.#identity;
   }
@@ -176,12 +179,13 @@ export class SalesforceSession implements ApiCalls {
   }
 
   async #readIdentity(options: CallOptions): Promise<Identity> {
-    const token = await this.#token.current(this.#untilClosed(options).signal);
-    return readIdentity(this, token, options);
+    const token = await this.#token.current(this.#untilClosed(options));
+    this.#known = await readIdentity(this, token, options);
+    return this.#known;
   }
 
-  /** A token, waited for as long as an outage is. */
-  async #obtain(): Promise<Token> {
+  /** A token, sought for as long as an outage is waited out, and as somebody waits for it. */
+  async #obtain(renewal: Renewal): Promise<Token> {
     const credentials = this.#credentials;
     if (credentials.flow === 'access-token')
       return this.#givenToken(credentials.accessToken, credentials.instanceUrl);
@@ -204,25 +208,27 @@ export class SalesforceSession implements ApiCalls {
         });
         return { value: login.accessToken, instanceUrl: login.instanceUrl, id: login.id, accepted: false };
       } catch (error) {
-        await this.#afterFailedLogin(error, patience);
+        await this.#afterFailedLogin(error, patience, renewal);
       }
     }
   }
 
-  async #afterFailedLogin(error: unknown, patience: Patience): Promise<void> {
+  async #afterFailedLogin(error: unknown, patience: Patience, renewal: Renewal): Promise<void> {
     if (isLoadError(error, 'SF_AUTH_FAILED')) this.#refused = { error, at: this.#clock.now() };
     if (!(error instanceof LoginUnavailable)) throw error;
-    this.#log.warn(`no login to Salesforce for now (${error.message}: ${reasonOf(error.cause ?? '')})`);
-    const retryAfter = retryAfterMs(error.retryAfter, this.#orgClock.now());
-    if (
-      !isUntrusted(error) &&
-      (await patience.again('outage', { retryAfterMs: retryAfter, signal: this.#closing.signal }))
-    ) {
-      return;
-    }
-    throw new LoadError('SF_REQUEST_FAILED', `no login to Salesforce: ${error.message}`, {
+    const why =
+      error.cause === undefined ? error.message : `${error.message}: ${reasonOfFailure(error.cause)}`;
+    this.#log.warn(`no login to Salesforce for now (${why})`);
+    const reason = new LoadError('SF_REQUEST_FAILED', `no login to Salesforce: ${why}`, {
       cause: error.cause,
     });
+    if (isUntrusted(error)) throw reason;
+    renewal.failed(reason);
+    const waited = await patience.again('outage', {
+      retryAfterMs: retryAfterMs(error.retryAfter, this.#orgClock.now()),
+      signal: this.#closing.signal,
+    });
+    if (!waited || !renewal.isWanted) throw reason;
   }
 
   #throwWhileRefused(): void {

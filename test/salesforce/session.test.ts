@@ -244,6 +244,39 @@ describe('the session', () => {
     assert.equal(clock.now() - start, 600_000);
   });
 
+  it('tells a caller of little patience why there is no login, and the others wait on', async () => {
+    const clock = new FakeClock();
+    let isAway = true;
+    let tokens: () => Answer = () => ({});
+    const made = await server(
+      () => ({ body: {} }),
+      () => (isAway ? { status: 503, body: '' } : tokens()),
+    );
+    tokens = tokenAnswers(() => made.url);
+    const shared = session(clientOf(made), { clock });
+    const patient = shared.call(LIMITS);
+    const start = clock.now();
+    const error = await fails(clock.runUntil(shared.call(LIMITS, { outageMs: 2_000 })), 'SF_REQUEST_FAILED');
+    assert.match(error.message, /no login to Salesforce: .* answered HTTP 503/);
+    assert.equal(clock.now() - start, 2_000);
+    isAway = false;
+    assert.equal((await clock.runUntil(patient)).status, 200);
+  });
+
+  it('seeks no token on for nobody', async () => {
+    const clock = new FakeClock();
+    const made = await server(
+      () => ({ body: {} }),
+      () => ({ status: 503, body: '' }),
+    );
+    const shared = session(clientOf(made), { clock });
+    await fails(clock.runUntil(shared.call(LIMITS, { outageMs: 2_000 })), 'SF_REQUEST_FAILED');
+    const asked = made.count(/token/);
+    await clock.advance(600_000);
+    assert.equal(made.count(/token/), asked);
+    assert.equal(clock.sleeping, 0);
+  });
+
   it('renews one token once, however many requests meet the 401', async () => {
     const made = await server((seen) =>
       seen.headers.authorization === 'Bearer token-1' ? EXPIRED : { body: {} },

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { registerConnectionAdmin } from '../../../../nodes/shared/admin/connection-admin.ts';
 import { type Org, startOrg } from '../../../../sandbox/org/org.ts';
 import { LoadError } from '../../../../src/errors.ts';
 import type { SalesforceConnection } from '../../../../src/load/connection.ts';
+import type { Credentials } from '../../../../src/salesforce/credentials.ts';
 import { connectTo } from '../../../support/loads.ts';
 import { AdminServer } from './admin-server.ts';
 
@@ -48,6 +51,61 @@ describe('admin endpoints of sf-connection', () => {
     assert.equal(body.code, 'SF_AUTH_FAILED');
     assert.match(body.message, /invalid_client/);
     await wrong.session.close();
+  });
+
+  describe('when the org is away', () => {
+    const away = async (credentials: Credentials): Promise<{ code: string; message: string }> => {
+      const gone = connectTo(org, { session: { credentials } });
+      admin.deploy('c1', 'sf-connection', { connection: gone });
+      const { status, body } = await admin.get('connection/c1/test');
+      await gone.session.close();
+      assert.equal(status, 502);
+      return body;
+    };
+    const client = { clientId: 'client', clientSecret: 'secret' };
+
+    it('tells of a login that nobody answers, with the address', async () => {
+      const port = await closedPort();
+      const loginUrl = `http://127.0.0.1:${port}`;
+      const { code, message } = await away({ flow: 'client-credentials', loginUrl, ...client });
+      assert.equal(code, 'SF_REQUEST_FAILED');
+      assert.match(message, new RegExp(`connection refused: connect ECONNREFUSED 127\\.0\\.0\\.1:${port}$`));
+    });
+
+    it('tells of a host of several addresses', async () => {
+      const loginUrl = `http://localhost:${await closedPort()}`;
+      const { message } = await away({ flow: 'client-credentials', loginUrl, ...client });
+      assert.match(message, /connection refused: .*ECONNREFUSED/);
+    });
+
+    it('tells of a host name that nobody knows', async () => {
+      const loginUrl = 'https://nobody.invalid';
+      const { message } = await away({ flow: 'client-credentials', loginUrl, ...client });
+      assert.match(message, /host (?:not found|name cannot be looked up for now): .*nobody\.invalid/);
+    });
+
+    it('tells the same with a given access token, which needs no login', async () => {
+      const instanceUrl = `http://127.0.0.1:${await closedPort()}`;
+      const { code, message } = await away({ flow: 'access-token', instanceUrl, accessToken: 'token' });
+      assert.equal(code, 'SF_REQUEST_FAILED');
+      assert.match(message, /connection refused: connect ECONNREFUSED/);
+    });
+
+    it('tells also while a load waits for the same login', async () => {
+      const loginUrl = `http://127.0.0.1:${await closedPort()}`;
+      const gone = connectTo(org, {
+        session: { credentials: { flow: 'client-credentials', loginUrl, ...client } },
+      });
+      const load = gone.session.identity().then(
+        () => 'logged in',
+        (error: Error) => error.message,
+      );
+      admin.deploy('c1', 'sf-connection', { connection: gone });
+      const { body } = await admin.get('connection/c1/test');
+      assert.match(body.message, /connection refused/);
+      await gone.session.close();
+      assert.match(await load, /connection to Salesforce was closed/, 'the load has waited on');
+    });
   });
 
   it('lists objects, with what may be done to each', async () => {
@@ -127,3 +185,13 @@ describe('admin endpoints of sf-connection', () => {
     assert.deepEqual(statuses, [...Array(12).fill(200), 429]);
   });
 });
+
+/** A port on which nothing listens: the system gave it a moment ago and has it back. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
