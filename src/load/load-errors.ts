@@ -1,13 +1,25 @@
 import { LoadError } from '../errors.ts';
 import type { Job } from '../job.ts';
 
-/** `by`: what of the load is going on in this process; undefined where another one has it. */
-export function alreadyRunning(loadName: string, by: string | undefined): LoadError {
+/** `by`: what of the load is going on at the node that was asked. */
+export function alreadyRunning(loadName: string, by: string): LoadError {
+  return notStarted(loadName, `still running (${by})`);
+}
+
+/** `isHere`: another node of this process is known to have it; else it may be another process, or another connection's node. */
+export function runningElsewhere(loadName: string, isHere: boolean): LoadError {
+  return notStarted(
+    loadName,
+    isHere
+      ? 'running in another node of this Node-RED, which has the same load name'
+      : 'running elsewhere: in another Node-RED, or in this one through another connection node',
+  );
+}
+
+function notStarted(loadName: string, where: string): LoadError {
   return new LoadError(
     'LOAD_ALREADY_RUNNING',
-    by === undefined
-      ? `Load "${loadName}" is running in another Node-RED. It was not started a second time; the rows stay READY.`
-      : `Load "${loadName}" is still running (${by}). It was not started a second time; the rows stay READY.`,
+    `Load "${loadName}" is ${where}. It was not started a second time; the rows stay READY.`,
   );
 }
 

@@ -10,7 +10,15 @@ import { reasonOf } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 
-import { alreadyRunning, named, nothingToAbandon, stale, stopped, unsettled } from './load-errors.ts';
+import {
+  alreadyRunning,
+  named,
+  nothingToAbandon,
+  runningElsewhere,
+  stale,
+  stopped,
+  unsettled,
+} from './load-errors.ts';
 import type { LoadOptions } from './load-options.ts';
 import { openRun } from './open-run.ts';
 import type { Run } from './run.ts';
@@ -183,7 +191,7 @@ export class Load implements RunningLoad {
     this.#throwIfClosing();
     const hold = await this.#acquireIfFree();
     if (hold) return hold;
-    throw alreadyRunning(this.loadName, undefined);
+    throw runningElsewhere(this.loadName, this.#options.connection.loads.isHeld(this.loadName));
   }
 
   async #acquireIfFree(): Promise<LoadHold | undefined> {

@@ -36,6 +36,11 @@ export class RunningLoads {
     return same.find(({ hold }) => hold !== undefined) ?? same[0];
   }
 
+  /** A node of this connection runs the load. */
+  isHeld(loadName: string): boolean {
+    return [...this.#loads].some((load) => load.loadName === loadName && load.hold !== undefined);
+  }
+
   /** Resolves when the next one registers. */
   get arrival(): Promise<void> {
     return this.#arrival.promise;

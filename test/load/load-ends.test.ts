@@ -89,6 +89,39 @@ describe('ends of a load', () => {
     return readdir(directory).catch(() => []);
   };
 
+  describe('a second trigger is refused, and told where the load runs', () => {
+    const refused = async (load: LoadUnderTest): Promise<string> => {
+      const run = await under.load.beginRun(START);
+      const refusal = load.load.beginRun(START);
+      await assert.rejects(refusal, code('LOAD_ALREADY_RUNNING'));
+      await run.finish();
+      return refusal.then(
+        () => '',
+        (error: Error) => error.message,
+      );
+    };
+
+    it('at the same node', async () => {
+      assert.match(await refused(under), /still running \(rows are being loaded\).*rows stay READY/);
+    });
+
+    it('at another node of the same connection', async () => {
+      const second = new LoadUnderTest(under.connection, { loadName: 'rows', maxRecordsPerJob: 100 });
+      assert.match(
+        await refused(second),
+        /running in another node of this Node-RED, which has the same load name\..*rows stay READY/,
+      );
+      await second.load.close();
+    });
+
+    it('anywhere else that has the same ledger', async () => {
+      assert.match(
+        await refused(another()),
+        /in another Node-RED, or in this one through another connection node\..*rows stay READY/,
+      );
+    });
+  });
+
   describe('break-off', () => {
     it('happens once, whoever breaks the run off at the same time', async () => {
       const run = await under.load.beginRun(START);
