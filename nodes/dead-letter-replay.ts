@@ -1,7 +1,7 @@
 /** Sends dead letters again, once they are mended, to where they failed. */
 import { systemClock } from '../src/clock.ts';
 import { type Claim, Replay, type ReplayFilter } from '../src/database/replay.ts';
-import { LoadError, reasonOf } from '../src/errors.ts';
+import { reasonOf } from '../src/errors.ts';
 import { type ClaimEnd, claims } from '../src/load/claims.ts';
 import { claimState } from '../src/load/connection.ts';
 import type { RecordBag } from '../src/load/record-bag.ts';
@@ -13,6 +13,7 @@ import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { sendSequence } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
+import { loadError, text, useCatalogue } from './shared/texts.ts';
 import type { TypedInput } from './shared/typed-input.ts';
 
 const TEXT_TYPES = ['str', 'msg', 'env'] as const;
@@ -22,6 +23,7 @@ const STUCK_AFTER_S = 600;
 type Settings = ReturnType<typeof readReplay>;
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function DeadLetterReplay(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -31,7 +33,7 @@ export default function (RED: Red): void {
     const onEnded = (claimId: string, end: ClaimEnd) => {
       if (!settings.ok || !made.delete(claimId)) return;
       endClaim(settings.value.replay, claimId, end).catch((error) =>
-        this.warn(`Claim ${claimId} could not be ended: ${reasonOf(error)}. The next replay looks again.`),
+        this.warn(text('warning.claimNotEnded', { claim: claimId, reason: reasonOf(error) })),
       );
     };
     claims.on('ended', onEnded);
@@ -76,7 +78,7 @@ async function replay(
   status: StatusLine,
 ): Promise<void> {
   const { settings } = input;
-  status.waiting('earlier claims');
+  status.waiting(text('status.earlierClaims'));
   await settings.replay.check();
   await endEarlierClaims(settings.replay, node);
   const filter = await filterOf(input);
@@ -150,12 +152,7 @@ async function endEarlierClaims(replay: Replay, node: Node): Promise<void> {
     if (state === undefined || state === 'unclear') unknown += 1;
     else if (state !== 'loading') await endClaim(replay, claimId, state === 'unknown' ? 'released' : state);
   }
-  if (unknown === 0) return;
-  node.warn(
-    `${unknown} earlier claims are open, and nobody can tell which of their records were loaded: no ledger outlived the ` +
-      "Node-RED that made them, or records were taken out on the way. Look into Salesforce, then set their letters' status to " +
-      "'dead' or 'replayed'.",
-  );
+  if (unknown > 0) node.warn(text('warning.claimsOpen', { count: unknown }));
 }
 
 function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void> {
@@ -193,5 +190,5 @@ async function limitOf({ message, settings }: Input<Settings>): Promise<number> 
   if (value === undefined || value === null || value === '') return Number.POSITIVE_INFINITY;
   const limit = Number(value);
   if (Number.isSafeInteger(limit) && limit > 0) return limit;
-  throw new LoadError('CONFIG_INVALID', 'limit must be a whole number of at least 1, or empty.');
+  throw loadError('CONFIG_INVALID', 'limit');
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { systemClock } from '../src/clock.ts';
 import { DeadLetters, type NewDeadLetter } from '../src/database/dead-letters.ts';
 import { storableJson } from '../src/database/storable-text.ts';
-import { LoadError, reasonOf } from '../src/errors.ts';
+import { reasonOf } from '../src/errors.ts';
 import type { Failure } from '../src/failure.ts';
 import { settlements } from '../src/load/connection.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
@@ -14,8 +14,10 @@ import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { onInput } from './shared/runner.ts';
 import { sequenceMark } from './shared/sequence-mark.ts';
 import { StatusLine } from './shared/status.ts';
+import { loadError, text, useCatalogue } from './shared/texts.ts';
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function DeadLetter(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -34,14 +36,15 @@ export default function (RED: Red): void {
         const { stored, alreadyThere } = await letters.store(batch, signal);
         account(batch);
         meter.add(stored);
-        status.done(alreadyThere > 0 ? `${meter.text()}, ${alreadyThere} there before` : meter.text());
+        const kept = meter.text();
+        status.done(alreadyThere > 0 ? text('status.thereBefore', { kept, there: alreadyThere }) : kept);
         send(message);
       },
     });
     // A person hears at deploy what is wrong with the table; that the database is away now is no fault yet.
     if (settings.ok)
       settings.value.prepare().catch((error) => {
-        if (!isClosed) this.warn(`The table is not ready: ${reasonOf(error)}`);
+        if (!isClosed) this.warn(text('warning.tableNotReady', { reason: reasonOf(error) }));
       });
   }
 
@@ -56,12 +59,8 @@ function readDeadLetters(properties: ConfigReader, node: Node, status: StatusLin
     table,
     createTable: properties.boolean('createTable', true),
     clock: systemClock,
-    onWait: () => status.waiting('the database is away'),
-    onMuleTable: () =>
-      node.warn(
-        `${table} has the four columns of the Mule flow only: records are kept at least once, and cannot be replayed. ` +
-          'Name another table to have both.',
-      ),
+    onWait: () => status.waiting(text('status.databaseAway')),
+    onMuleTable: () => node.warn(text('warning.muleTable', { table })),
   });
 }
 
@@ -71,10 +70,7 @@ function lettersOf(message: Message): NewDeadLetter[] {
   // A caught batch of failures is kept record by record; one of none, for its error.
   if (isCaught(message) && !(isBatch && payload.length > 0)) return [caughtLetter(message)];
   if (isBatch) return payload.map((failure) => letterOf(failure, message));
-  throw new LoadError(
-    'RECORD_INVALID',
-    'msg.payload must be an array of failures, as the classify node sends them, or the message come from a Catch node.',
-  );
+  throw loadError('RECORD_INVALID', 'noLetters');
 }
 
 function isFailure(value: unknown): value is Failure {

@@ -1,7 +1,7 @@
 /** Loads records into Salesforce: as many Bulk API 2.0 ingest jobs as they need, and a receipt when all are settled. */
 import { createReadStream } from 'node:fs';
 import { systemClock } from '../src/clock.ts';
-import { LoadError, reasonOf } from '../src/errors.ts';
+import { reasonOf } from '../src/errors.ts';
 import {
   COLUMN_DELIMITERS,
   type ColumnDelimiter,
@@ -24,8 +24,9 @@ import { LoadIntake, type Rows } from './shared/load-intake.ts';
 import { warnOfNoLedger } from './shared/memory-ledgers.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
-import { type Input, onInput } from './shared/runner.ts';
+import { type Input, onInput, reportable } from './shared/runner.ts';
 import { StatusLine } from './shared/status.ts';
+import { loadError, statusOf, text, useCatalogue } from './shared/texts.ts';
 
 /** The file being written, one that uploads, one that waits. */
 const SCRATCH_FILES = 3;
@@ -37,6 +38,7 @@ const DELIMITERS = Object.keys(COLUMN_DELIMITERS) as ColumnDelimiter[];
 const ENDINGS = Object.keys(LINE_ENDINGS) as LineEnding[];
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   registerColumnsAdmin(RED);
 
   function SfBulkCreate(this: Node, config: NodeConfig): void {
@@ -63,10 +65,10 @@ export default function (RED: Red): void {
       canSend: () => flows.running,
     });
     const intake = new LoadIntake(load, (error, carried) => {
-      status.failed(reasonOf(error));
+      status.failed(statusOf(reportable(error)));
       this.error(error, carried);
     });
-    const say = (error: unknown) => this.warn(`Unfinished jobs could not be looked up: ${reasonOf(error)}`);
+    const say = (error: unknown) => this.warn(text('warning.unfinishedJobs', { reason: reasonOf(error) }));
     const start = () => void load.start().catch(say);
     const standIn = setInterval(() => void load.standIn().catch(say), standInEvery(RED)).unref();
     onInput(this, {
@@ -98,7 +100,7 @@ export default function (RED: Red): void {
       },
     });
     if (!settings.value.connection.ledger.durable) {
-      status.idle('no ledger: jobs from before a restart are unknown');
+      status.idle(text('status.noLedger'));
       warnOfNoLedger(this, load.loadName);
     }
   }
@@ -145,10 +147,7 @@ function readCreate(properties: ConfigReader, nodeId: string) {
 type Settings = ReturnType<typeof readCreate>;
 
 function outcome({ succeeded, retried, failed, apiCalls }: Receipt): string {
-  const [loaded, lost, calls] = [succeeded + retried, failed - retried, apiCalls].map((count) =>
-    count.toLocaleString('en-US'),
-  );
-  return `${loaded} loaded, ${lost} failed, ${calls} API calls`;
+  return text('status.loaded', { loaded: succeeded + retried, lost: failed - retried, count: apiCalls });
 }
 
 /** Operation, object and external id of `msg.job` win, so that replayed dead letters go where they came from. */
@@ -160,14 +159,8 @@ function specOf({ message, settings }: Input<Settings>): JobSpec {
     operation: operationOr(given.operation, settings.spec.operation),
     externalIdField: textOr(given.externalIdField, settings.spec.externalIdField ?? '') || null,
   };
-  if (spec.object === '')
-    throw new LoadError('CONFIG_INVALID', 'object is missing: which Salesforce object to load?');
-  if (spec.operation === 'upsert' && !spec.externalIdField) {
-    throw new LoadError(
-      'CONFIG_INVALID',
-      'externalIdField is missing: an upsert needs the field that tells records apart.',
-    );
-  }
+  if (spec.object === '') throw loadError('CONFIG_INVALID', 'noObject');
+  if (spec.operation === 'upsert' && !spec.externalIdField) throw loadError('CONFIG_INVALID', 'noExternalId');
   return spec;
 }
 
@@ -179,7 +172,7 @@ function operationOr(value: unknown, otherwise: Operation): Operation {
   if (value === undefined || value === null || value === '') return otherwise;
   const known = OPERATIONS.find((operation) => operation === value);
   if (known) return known;
-  throw new LoadError('CONFIG_INVALID', `msg.job.operation must be one of ${OPERATIONS.join(', ')}.`);
+  throw loadError('CONFIG_INVALID', 'operation', { operations: OPERATIONS.join(', ') });
 }
 
 /** An array is records, text or a Buffer is CSV, else `msg.filename` names a CSV file. */
@@ -188,10 +181,7 @@ function rowsOf(message: Message): Rows {
   if (Array.isArray(payload)) return { records: readBatch(message).rows };
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return { csv: payload };
   if (typeof filename === 'string' && filename !== '') return { csv: createReadStream(filename) };
-  throw new LoadError(
-    'RECORD_INVALID',
-    'msg.payload must be an array of records, CSV text or a Buffer of CSV; or msg.filename the path of a CSV file.',
-  );
+  throw loadError('RECORD_INVALID', 'noRows');
 }
 
 function isAbandon({ abandon, payload }: Message): boolean {

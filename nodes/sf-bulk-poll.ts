@@ -9,12 +9,14 @@ import { JobsProgress } from './shared/jobs-progress.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { StatusLine } from './shared/status.ts';
+import { text, useCatalogue } from './shared/texts.ts';
 import { isWired } from './shared/wiring.ts';
 
 /** The html's defaults: connection, interval, maxInterval, timeout, stallTimeout (all in seconds), onTimeout. */
 type Settings = ReturnType<typeof readPoll>;
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function SfBulkPoll(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -57,12 +59,16 @@ async function poll(
     status.working(progress.text);
     const onProgress = (seen: Job) => {
       progress.see(seen);
-      status.working(connection.session.overBudget ? `${progress.text}, over the API budget` : progress.text);
+      const { text: progressed } = progress;
+      status.working(
+        connection.session.overBudget ? text('status.overBudget', { progress: progressed }) : progressed,
+      );
     };
     const end = await untilFinal(job, input, onProgress);
     release();
     send(input, end);
-    status.done(`${end.job.state}: ${end.job.numberRecordsProcessed.toLocaleString('en-US')} records`);
+    const { state, numberRecordsProcessed: count } = end.job;
+    status.done(text('status.jobEnded', { state, count }));
   } catch (error) {
     // Before the load hears of it, which may send the job again at once.
     release();

@@ -15,6 +15,7 @@ import { type Input, onInput } from './shared/runner.ts';
 import { readSequence, sendSequence } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
 import { StoppedByDeploy } from './shared/stopped-by-deploy.ts';
+import { text, useCatalogue } from './shared/texts.ts';
 import { Turns } from './shared/turns.ts';
 
 /** The html's defaults: connection, batchSize, maxInFlight, onError, stuckAfter, settleWhen, lane. */
@@ -23,6 +24,7 @@ type Settings = ReturnType<typeof readResults>;
 const RECEIPT_OUTPUT = 3;
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function SfBulkResults(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -82,7 +84,7 @@ async function deliver(
   const { message, send, settings, signal } = input;
   const { connection } = settings;
   const startedAt = (await connection.ledger.now()).toISOString();
-  status.waiting(`results of ${job.id}`);
+  status.waiting(text('status.results', { job: job.id }));
   const files = await connection.downloadResults(job, signal);
   const settlement = await connection.openSettlement(files, settings.batchSize);
   try {
@@ -91,13 +93,11 @@ async function deliver(
       sendResults(input, files, sendOut, broken, status),
     );
     if (settings.settleWhen === 'accounted') {
-      status.waiting('the last records');
+      status.waiting(text('status.lastRecords'));
       await settlement.untilAccounted(settings.sequence.stuckAfter * 1000, signal);
     }
     const receipt = await connection.settle(settlement, startedAt);
-    status.done(
-      `${receipt.succeeded.toLocaleString('en-US')} ok, ${receipt.failed.toLocaleString('en-US')} failed`,
-    );
+    status.done(text('status.settled', { succeeded: receipt.succeeded, failed: receipt.failed }));
     const out: Message[] = [];
     out[RECEIPT_OUTPUT] = { ...message, payload: receipt, job };
     send(Array.from({ length: RECEIPT_OUTPUT + 1 }, (_, output) => out[output] ?? null));

@@ -12,6 +12,7 @@ import { memoryLedgerOf } from './shared/memory-ledgers.ts';
 import type { Node, NodeConfig, Red } from './shared/red.ts';
 import { refreshTokenStore } from './shared/refresh-tokens.ts';
 import { reportable } from './shared/runner.ts';
+import { useCatalogue } from './shared/texts.ts';
 import { tlsOptions } from './shared/tls.ts';
 
 const AUTH_FLOWS = ['client-credentials', 'jwt-bearer', 'refresh-token', 'password', 'access-token'] as const;
@@ -21,6 +22,7 @@ const AUTH_FLOWS = ['client-credentials', 'jwt-bearer', 'refresh-token', 'passwo
  * credentials clientId, clientSecret, username, password, privateKey, refreshToken, accessToken.
  */
 export default function (RED: Red): void {
+  useCatalogue(RED);
   registerConnectionAdmin(RED);
 
   function SfConnection(this: SfConnectionNode, config: NodeConfig): void {

@@ -1,6 +1,5 @@
 /** Says of each failed record what its error means and whether a retry can help. */
 import { systemClock } from '../src/clock.ts';
-import { LoadError } from '../src/errors.ts';
 import { ERROR_CATEGORIES, type FailedRow, type Failure } from '../src/failure.ts';
 import { type Classifier, createClassifier, RULE_SETS } from '../src/failures/classify.ts';
 import { registerClassifyAdmin } from './shared/admin/classify-admin.ts';
@@ -11,8 +10,10 @@ import type { Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
+import { loadError, text, useCatalogue } from './shared/texts.ts';
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   registerClassifyAdmin(RED);
 
   function SfFailureClassify(this: Node, config: NodeConfig): void {
@@ -20,8 +21,7 @@ export default function (RED: Red): void {
     const status = new StatusLine(this, systemClock);
     const meter = new RateMeter(systemClock, 'failures');
     const splitter = new SequenceSplitter(2, (messages) => this.send(messages));
-    const warnOfUnknown = (code: string) =>
-      this.warn(`No rule knows the code ${code}; its records are category OTHER and not retried.`);
+    const warnOfUnknown = (code: string) => this.warn(text('warning.unknownCode', { code }));
     onInput(this, {
       settings: readConfig(RED, this, config, (properties) => readClassifier(properties, warnOfUnknown)),
       status,
@@ -58,16 +58,9 @@ function classify({ message, settings }: Input<Classifier>): [Failure[], Failure
   const at = new Date().toISOString();
   const sorted: [Failure[], Failure[]] = [[], []];
   for (const row of readBatch<FailedRow>(message).rows) {
-    if (typeof row.sf__Error !== 'string') throw notAFailedRow();
+    if (typeof row.sf__Error !== 'string') throw loadError('RECORD_INVALID', 'noFailedRow');
     const failure = settings.classify(row, at);
     sorted[failure.retryable ? 0 : 1].push(failure);
   }
   return sorted;
-}
-
-function notAFailedRow(): LoadError {
-  return new LoadError(
-    'RECORD_INVALID',
-    'A record without sf__Error reached the classify node: wire output 2 (failed) of the results node to it.',
-  );
 }

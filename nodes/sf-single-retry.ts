@@ -1,6 +1,5 @@
 /** Sends failed records again over REST, those that can pass, and tells which did. */
 import { systemClock } from '../src/clock.ts';
-import { LoadError } from '../src/errors.ts';
 import type { Failure, RetriedRecord } from '../src/failure.ts';
 import { createClassifier } from '../src/failures/classify.ts';
 import { SingleRetry } from '../src/failures/retry.ts';
@@ -14,10 +13,12 @@ import type { Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
+import { loadError, useCatalogue } from './shared/texts.ts';
 
 type Settings = ReturnType<typeof readRetry>;
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function SfSingleRetry(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -69,7 +70,7 @@ async function retry({ message, settings, signal }: Input<Settings>): Promise<Ou
   const all: Outcome = { succeeded: [], failed: [] };
   for (const failures of groupByJob(readBatch<Failure>(message).rows)) {
     const job = await jobOfFailures(message, failures, connection, signal);
-    if (!job) throw noJob();
+    if (!job) throw loadError('RECORD_INVALID', 'noJobOfFailures');
     const hold = await connection.holdFor(job.id, signal);
     const { succeeded, failed, calls } = await settings.retry.retry(failures, job, { signal, hold });
     account(connection, job.id, succeeded, calls);
@@ -87,12 +88,4 @@ function account(
 ): void {
   connection.meters.of(jobId).calls += calls;
   settlements.find(jobId)?.noteRetried(succeeded.map(({ key }) => key));
-}
-
-function noJob(): LoadError {
-  return new LoadError(
-    'RECORD_INVALID',
-    'These failures belong to no job (msg.job is missing, and their keys name none), so there is no telling how to send ' +
-      'them again.',
-  );
 }

@@ -7,10 +7,12 @@ import { type ConfigReader, readConfig, type Validated } from './shared/config.t
 import { onClose } from './shared/config-node.ts';
 import type { SyncDatabaseNode } from './shared/connections.ts';
 import type { Node, NodeConfig, Red } from './shared/red.ts';
+import { useCatalogue } from './shared/texts.ts';
 import { tlsOptions } from './shared/tls.ts';
 
 /** The html's defaults: name, host, port, database, ssl, tls, poolSize; credentials user, password. */
 export default function (RED: Red): void {
+  useCatalogue(RED);
   registerDatabaseAdmin(RED);
 
   function SyncDatabase(this: SyncDatabaseNode, config: NodeConfig): void {

@@ -2,7 +2,6 @@
 import { systemClock } from '../src/clock.ts';
 import { type CsvFile, copyOut } from '../src/database/copy-out.ts';
 import { openSelect } from '../src/database/select.ts';
-import { LoadError } from '../src/errors.ts';
 import { Scratch } from '../src/load/scratch.ts';
 import type { SourceRecord } from '../src/record.ts';
 import { markingLast, OutputSequence } from './shared/batches.ts';
@@ -13,6 +12,7 @@ import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { readSequence, sendSequence } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
+import { loadError, text, useCatalogue } from './shared/texts.ts';
 
 /** Below the limit of one upload, so that a file of the CSV lane becomes one job. */
 const MAX_FILE_BYTES = 100_000_000;
@@ -21,6 +21,7 @@ const MAX_FILE_BYTES = 100_000_000;
 type Settings = ReturnType<typeof readSelect>;
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function SyncSelect(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -50,7 +51,7 @@ async function select(RED: Red, node: Node, input: Input<Settings>, status: Stat
   const meter = new RateMeter(systemClock);
   const openedAt = systemClock.now();
   const { settings } = input;
-  status.waiting('query');
+  status.waiting(text('status.query'));
   const params = await parametersOf(input);
   const count = (rows: number) => {
     meter.add(rows);
@@ -123,8 +124,5 @@ async function sendFiles(
 async function parametersOf({ message, settings }: Input<Settings>): Promise<unknown[]> {
   const value = (await settings.params.evaluate(message)) ?? [];
   if (Array.isArray(value)) return value;
-  throw new LoadError(
-    'CONFIG_INVALID',
-    'params must be an array, one value for each $1, $2, … of the query.',
-  );
+  throw loadError('CONFIG_INVALID', 'params');
 }

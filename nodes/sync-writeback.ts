@@ -14,8 +14,10 @@ import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { onInput } from './shared/runner.ts';
 import { sequenceMark } from './shared/sequence-mark.ts';
 import { StatusLine } from './shared/status.ts';
+import { text, useCatalogue } from './shared/texts.ts';
 
 export default function (RED: Red): void {
+  useCatalogue(RED);
   function SyncWriteback(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const status = new StatusLine(this, systemClock);
@@ -29,16 +31,13 @@ export default function (RED: Red): void {
         const { updated, missing, missingKeys, withoutKey } = await retryWhileUnavailable(write, {
           clock: systemClock,
           signal,
-          onWait: () => status.waiting('the database is away'),
+          onWait: () => status.waiting(text('status.databaseAway')),
         });
-        if (missing > 0)
-          this.warn(
-            `${missing} keys of a batch of ${rows.length} match no row (${named(missingKeys, missing)}); nothing was marked for them.`,
-          );
-        if (withoutKey > 0)
-          this.warn(
-            `${withoutKey} records of a batch of ${rows.length} have no key; nothing was marked for them.`,
-          );
+        if (missing > 0) {
+          const keys = named(missingKeys, missing);
+          this.warn(text('warning.keysMissing', { count: missing, rows: rows.length, keys }));
+        }
+        if (withoutKey > 0) this.warn(text('warning.withoutKey', { count: withoutKey, rows: rows.length }));
         account(message, rows);
         meter.add(updated);
         status.done(meter.text());

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { LoadError } from '../../src/errors.ts';
 import type { SourceRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
+import { loadError, text } from './texts.ts';
 
 /** `msg.parts` of a batch: Node-RED's sequence property, `count` on the last message only (design §4). */
 export interface BatchParts {
@@ -28,19 +28,10 @@ export interface Batch<R = SourceRecord> {
 /** Rejects what is no array of plain objects, in words for the person who wired it. */
 export function readBatch<R = SourceRecord>(message: Message): Batch<R> {
   const { payload } = message;
-  if (!Array.isArray(payload)) {
-    throw new LoadError(
-      'RECORD_INVALID',
-      `msg.payload is ${kindOf(payload)}; it must be an array of records.`,
-    );
-  }
+  if (!Array.isArray(payload)) throw loadError('RECORD_INVALID', 'noBatch', { kind: kindOf(payload) });
   const wrong = payload.findIndex((row) => !isRecord(row));
   if (wrong >= 0) {
-    const kind = kindOf(payload[wrong]);
-    throw new LoadError(
-      'RECORD_INVALID',
-      `msg.payload[${wrong}] is ${kind}; it must be a record, that is, an object.`,
-    );
+    throw loadError('RECORD_INVALID', 'noRecord', { index: String(wrong), kind: kindOf(payload[wrong]) });
   }
   return { rows: payload as R[], ...place(message.parts) };
 }
@@ -103,8 +94,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function kindOf(value: unknown): string {
-  if (value === undefined || value === null) return 'missing';
-  if (Array.isArray(value)) return 'an array';
-  if (Buffer.isBuffer(value)) return 'a Buffer';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+  if (value === undefined || value === null) return text('kind.missing');
+  if (Array.isArray(value)) return text('kind.array');
+  if (Buffer.isBuffer(value)) return text('kind.buffer');
+  return typeof value === 'object' ? text('kind.object') : text('kind.value', { type: typeof value });
 }

@@ -1,6 +1,7 @@
 import { reasonOf } from '../../src/errors.ts';
 import type { Logger } from '../../src/log.ts';
 import type { Node } from './red.ts';
+import { text } from './texts.ts';
 
 /**
  * Closing of a config node. Node-RED tells the nodes that use it to close at the same time and waits for all together, so
@@ -9,7 +10,7 @@ import type { Node } from './red.ts';
 export function onClose(node: Node, close: (removed: boolean) => Promise<void>): void {
   node.on('close', (removed, done) => {
     close(removed)
-      .catch((error) => node.error(`While it closed: ${reasonOf(error)}`))
+      .catch((error) => node.error(text('warning.whileClosing', { reason: reasonOf(error) })))
       .then(done, done);
   });
 }

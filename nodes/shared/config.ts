@@ -1,5 +1,6 @@
-import { LoadError, reasonOf } from '../../src/errors.ts';
+import { type LoadError, reasonOf } from '../../src/errors.ts';
 import type { Node, NodeConfig, Red } from './red.ts';
+import { loadError, text } from './texts.ts';
 import { TypedInput, type TypedInputType } from './typed-input.ts';
 
 /** The settings of a node, or the one error that names every property that is wrong. */
@@ -30,7 +31,10 @@ export function readConfig<S>(
   const value = attempt(() => read(reader), problems);
   if (value !== undefined && problems.size === 0) return { ok: true, value: value.result };
   const which = node.name === undefined ? node.type : `${node.type} "${node.name}"`;
-  return { ok: false, error: new LoadError('CONFIG_INVALID', `${which}: ${sentence(problems)}.`) };
+  return {
+    ok: false,
+    error: loadError('CONFIG_INVALID', 'settings', { node: which, problems: sentence(problems) }),
+  };
 }
 
 function sentence(problems: Problems): string {
@@ -68,7 +72,7 @@ export class ConfigReader {
   /** A text that is not empty. */
   text(property: string): string {
     const value = this.optionalText(property);
-    if (value === '') this.problem(property, 'is missing');
+    if (value === '') this.problem(property, text('problem.missing'));
     return value;
   }
 
@@ -77,14 +81,14 @@ export class ConfigReader {
     const value = this.#given(property);
     if (value === undefined) return otherwise;
     if (typeof value === 'string' || typeof value === 'number') return String(value).trim();
-    this.problem(property, 'must be a text');
+    this.problem(property, text('problem.text'));
     return otherwise;
   }
 
   /** A password or key out of the credentials: any text that is not empty. Its value is never part of a message. */
   secret(name: string): string {
     const value = this.optionalSecret(name);
-    if (value === undefined) this.problem(name, 'is missing');
+    if (value === undefined) this.problem(name, text('problem.missing'));
     return value ?? '';
   }
 
@@ -92,23 +96,22 @@ export class ConfigReader {
     const value = this.#node.credentials?.[name];
     if (value === undefined || value === null || value === '') return undefined;
     const variable = unsetVariable(value);
-    if (variable !== undefined)
-      this.problem(name, `names the environment variable ${variable}, which is not set`);
+    if (variable !== undefined) this.problem(name, text('problem.variable', { variable }));
     return value;
   }
 
   integer(property: string, bounds: Bounds & { default?: number }): number {
-    return this.#numberOf(property, bounds, 'a whole number', Number.isSafeInteger);
+    return this.#numberOf(property, bounds, 'wholeNumber', Number.isSafeInteger);
   }
 
   number(property: string, bounds: Bounds & { default?: number }): number {
-    return this.#numberOf(property, bounds, 'a number', Number.isFinite);
+    return this.#numberOf(property, bounds, 'number', Number.isFinite);
   }
 
   #numberOf(
     property: string,
     bounds: Bounds & { default?: number },
-    kind: string,
+    kind: 'wholeNumber' | 'number',
     fits: (value: number) => boolean,
   ): number {
     const value = this.#given(property);
@@ -117,7 +120,8 @@ export class ConfigReader {
     const min = bounds.min ?? Number.NEGATIVE_INFINITY;
     const max = bounds.max ?? Number.POSITIVE_INFINITY;
     if (parsed !== undefined && fits(parsed) && parsed >= min && parsed <= max) return parsed;
-    this.problem(property, `must be ${kind}${range(bounds)}, not ${shown(value)}`);
+    const values = { min: String(min), max: String(max), value: shown(value) };
+    this.problem(property, text(`problem.${kind}.${range(bounds)}`, values));
     return bounds.min ?? 0;
   }
 
@@ -126,7 +130,7 @@ export class ConfigReader {
     if (value === undefined) return otherwise;
     if (value === true || value === 'true') return true;
     if (value === false || value === 'false') return false;
-    this.problem(property, `must be true or false, not ${shown(value)}`);
+    this.problem(property, text('problem.boolean', { value: shown(value) }));
     return otherwise;
   }
 
@@ -135,14 +139,14 @@ export class ConfigReader {
     if (value === undefined && otherwise !== undefined) return otherwise;
     const found = values.find((one) => one === value);
     if (found !== undefined) return found;
-    this.problem(property, `must be one of ${values.join(', ')}, not ${shown(value)}`);
+    this.problem(property, text('problem.oneOf', { values: values.join(', '), value: shown(value) }));
     return otherwise ?? (values[0] as T);
   }
 
   /** A config node of the given type that is there and enabled. */
   node<N extends Node>(property: string, type: string): N {
     const found = this.optionalNode<N>(property, type);
-    if (found === undefined) this.problem(property, `is missing: choose a ${type}`);
+    if (found === undefined) this.problem(property, text('problem.noNode', { type }));
     return found ?? (this.#node as N);
   }
 
@@ -151,8 +155,10 @@ export class ConfigReader {
     if (id === undefined) return undefined;
     const found = this.#RED.nodes.getNode(String(id));
     if (found?.type === type) return found as N;
-    const what = found ? `is a ${found.type}` : 'is disabled or no longer there';
-    this.problem(property, `must be a ${type}; the node that it names ${what}`);
+    this.problem(
+      property,
+      found ? text('problem.otherNode', { type, other: found.type }) : text('problem.nodeGone', { type }),
+    );
     return undefined;
   }
 
@@ -161,14 +167,14 @@ export class ConfigReader {
     const value = this.#given(property);
     if (value === undefined) return [];
     if (!Array.isArray(value)) {
-      this.problem(property, 'must be a list');
+      this.problem(property, text('problem.list'));
       return [];
     }
     return value.map((row: unknown, index) => {
       const prefix = `${this.#prefix}${property}[${index}]`;
       if (isObject(row))
         return read(new ConfigReader(this.#RED, this.#node, row, this.#problems, `${prefix}.`), index);
-      this.problem(`${property}[${index}]`, 'must be an object');
+      this.problem(`${property}[${index}]`, text('problem.object'));
       return read(new ConfigReader(this.#RED, this.#node, {}, new Map()), index);
     });
   }
@@ -177,8 +183,8 @@ export class ConfigReader {
   typedInput(property: string, types: readonly TypedInputType[], otherwise: TypedInputType): TypedInput {
     const type = this.oneOf(`${property}Type`, types, otherwise);
     const value = this.#given(property);
-    const text = value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
-    const input = new TypedInput(this.#RED, this.#node, `${this.#prefix}${property}`, text, type);
+    const written = value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+    const input = new TypedInput(this.#RED, this.#node, `${this.#prefix}${property}`, written, type);
     const problem = input.problem;
     if (problem !== undefined) this.problem(property, problem);
     return input;
@@ -196,7 +202,7 @@ export class ConfigReader {
     if (value === undefined || value === null || value === '') return undefined;
     const variable = typeof value === 'string' ? unsetVariable(value) : undefined;
     if (variable === undefined) return value;
-    this.problem(property, `names the environment variable ${variable}, which is not set`);
+    this.problem(property, text('problem.variable', { variable }));
     return undefined;
   }
 }
@@ -215,16 +221,15 @@ function numeric(value: unknown): number | undefined {
   return typeof value === 'string' && value.trim() !== '' ? Number(value) : undefined;
 }
 
-function range({ min, max }: Bounds): string {
-  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
-  if (min !== undefined) return ` of at least ${min}`;
-  return max === undefined ? '' : ` of at most ${max}`;
+function range({ min, max }: Bounds): 'between' | 'atLeast' | 'atMost' | 'any' {
+  if (min !== undefined) return max === undefined ? 'atLeast' : 'between';
+  return max === undefined ? 'any' : 'atMost';
 }
 
 function shown(value: unknown): string {
-  if (value === undefined) return 'empty';
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+  if (value === undefined) return text('problem.empty');
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length > 40 ? `${json.slice(0, 39)}…` : json;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,9 +1,9 @@
-import { LoadError } from '../../src/errors.ts';
 import type { Failure } from '../../src/failure.ts';
 import type { Job } from '../../src/job.ts';
 import type { SalesforceConnection } from '../../src/load/connection.ts';
 import { isJobId, jobOfMessage } from './job-message.ts';
 import type { Message } from './red.ts';
+import { loadError } from './texts.ts';
 
 /** A failure's key begins with the id of its job; that of a record refused before the upload with its run's. */
 export function jobIdOfKey(key: unknown): string | undefined {
@@ -40,8 +40,5 @@ export async function jobOfFailures(
 
 function checked(failure: Failure): Failure {
   if (typeof failure.key === 'string' && typeof failure.originalData === 'object') return failure;
-  throw new LoadError(
-    'RECORD_INVALID',
-    'A record without key and originalData is no failure: put a classify node between the results and this node.',
-  );
+  throw loadError('RECORD_INVALID', 'noFailure');
 }

@@ -1,7 +1,8 @@
-import { LoadError } from '../../src/errors.ts';
+import type { LoadError } from '../../src/errors.ts';
 import { isFinal, JOB_STATES, type Job, OPERATIONS } from '../../src/job.ts';
 import type { SalesforceConnection } from '../../src/load/connection.ts';
 import type { Message } from './red.ts';
+import { loadError, text } from './texts.ts';
 
 /** Ids of jobs: 15 or 18 characters with the key prefix 750 (Bulk API 2.0 guide). */
 const JOB_ID = /^750\w{12}(?:\w{3})?$/;
@@ -21,10 +22,7 @@ export async function jobOfMessage(
   if (isJob(given)) return given;
   if (isJobId(given)) return connection.findJob(given, signal);
   if (hasJobId(given)) return connection.findJob(given.id, signal);
-  throw new LoadError(
-    'CONFIG_INVALID',
-    'The message holds no job: msg.payload must be a job as the create node sends it, or a job id (750…).',
-  );
+  throw loadError('CONFIG_INVALID', 'noJob');
 }
 
 /** The id of the job that records come from, where the message tells. */
@@ -55,16 +53,12 @@ function isJob(value: unknown): value is Job {
 /** A final job's own error; what `msg.error` of the poll's second output holds. */
 export function jobError(job: Job): LoadError | undefined {
   if (!isFinal(job.state) || job.state === 'JobComplete') return undefined;
-  const counts = `${job.numberRecordsProcessed} of ${job.records} records processed, ${job.numberRecordsFailed} of them failed`;
-  if (job.state === 'Aborted') {
-    return new LoadError(
-      'BULK_JOB_ABORTED',
-      `Job ${job.id} was aborted (${counts}). Its results tell what was saved before.`,
-    );
-  }
-  return new LoadError(
-    'BULK_JOB_FAILED',
-    `Job ${job.id} failed: ${job.errorMessage ?? 'Salesforce gave no reason'} (${counts}). Records saved before stay saved; ` +
-      'its results tell which.',
-  );
+  const counts = text('error.jobCounts', {
+    processed: String(job.numberRecordsProcessed),
+    records: String(job.records),
+    failed: String(job.numberRecordsFailed),
+  });
+  if (job.state === 'Aborted') return loadError('BULK_JOB_ABORTED', 'jobAborted', { job: job.id, counts });
+  const reason = job.errorMessage ?? text('error.noReason');
+  return loadError('BULK_JOB_FAILED', 'jobFailed', { job: job.id, reason, counts });
 }

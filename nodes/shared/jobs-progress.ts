@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/clock.ts';
 import type { Job } from '../../src/job.ts';
 import { RateMeter } from './rate-meter.ts';
+import { text } from './texts.ts';
 
 /** How far the jobs are that a node watches: "3 jobs, 61 %, 4,200/s". */
 export class JobsProgress {
@@ -29,11 +30,11 @@ export class JobsProgress {
   }
 
   get text(): string {
-    const parts = [this.#jobs.size === 1 ? '1 job' : `${this.#jobs.size} jobs`];
+    const parts = [text('count.jobs', { count: this.#jobs.size })];
     const [records, processed] = this.#sums();
-    if (records > 0) parts.push(`${Math.floor((processed * 100) / records)} %`);
+    if (records > 0) parts.push(text('count.percent', { percent: Math.floor((processed * 100) / records) }));
     const rate = Math.round(this.#meter.perSecond);
-    if (rate > 0) parts.push(`${rate.toLocaleString('en-US')}/s`);
+    if (rate > 0) parts.push(text('count.perSecond', { rate }));
     return parts.join(', ');
   }
 

@@ -1,4 +1,4 @@
-import { LoadError } from '../../src/errors.ts';
+import type { LoadError } from '../../src/errors.ts';
 import type { Failure } from '../../src/failure.ts';
 import type { JobSpec } from '../../src/job.ts';
 import type { SentClaim } from '../../src/load/claims.ts';
@@ -12,6 +12,7 @@ import type { SourceRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
 import { sequenceMark } from './sequence-mark.ts';
 import { onSequenceOver, sequenceState } from './sequence-registry.ts';
+import { loadError } from './texts.ts';
 
 /** What a message brings to load. */
 export type Rows = { records: SourceRecord[] } | { csv: CsvSource };
@@ -208,5 +209,5 @@ function claimOf(message: Message, records: readonly SourceRecord[]): SentClaim 
 }
 
 function brokenOff(): LoadError {
-  return new LoadError('LOAD_BROKEN_OFF', 'The sequence of batches broke off.');
+  return loadError('LOAD_BROKEN_OFF', 'batchesBrokenOff');
 }

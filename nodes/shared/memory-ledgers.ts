@@ -1,5 +1,6 @@
 import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
 import type { Node } from './red.ts';
+import { text } from './texts.ts';
 
 const ledgers = new Map<string, MemoryLedger>();
 
@@ -19,10 +20,5 @@ const warned = new Set<string>();
 export function warnOfNoLedger(node: Node, loadName: string): void {
   if (warned.has(node.id)) return;
   warned.add(node.id);
-  node.warn(
-    `Load "${loadName}" has no ledger (none is chosen at the Salesforce connection), so what an earlier Node-RED process ` +
-      'left unfinished is unknown here. If it ended in the middle of a load, look at the jobs in Salesforce (Setup, Bulk ' +
-      'Data Load Jobs) before you start the load again: rows of a job that was closed and not read to the end are still ' +
-      'READY, and would be loaded twice.',
-  );
+  node.warn(text('warning.noLedger', { load: loadName }));
 }

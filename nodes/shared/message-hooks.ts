@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { reasonOf } from '../../src/errors.ts';
 import type { CompleteEvent, LogEntry, ReceiveEvent, Red, SendEvent } from './red.ts';
 import type { Stopping } from './stopping-nodes.ts';
+import { text } from './texts.ts';
 
 /** One label for each copy of this module: Node-RED refuses a hook whose label is taken. */
 const LABEL = `sfBulk${randomUUID().replaceAll('-', '')}`;
@@ -26,7 +27,7 @@ export function observeMessages(RED: Red, observer: MessageObserver): () => void
       try {
         observe(event);
       } catch (error) {
-        RED.log.warn(`Salesforce bulk: a tracked sequence may be counted wrong: ${reasonOf(error)}`);
+        RED.log.warn(text('warning.miscounted', { reason: reasonOf(error) }));
       }
     };
   const log = new EventEmitter();

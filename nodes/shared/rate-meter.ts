@@ -1,17 +1,21 @@
 import type { Clock } from '../../src/clock.ts';
+import { text } from './texts.ts';
 
 const WINDOW_MS = 10_000;
 const SAMPLE_MS = 500;
 
+/** What is counted: texts `count.<unit>` of the catalogue. */
+export type Unit = 'rows' | 'records' | 'failures' | 'kept' | 'retried' | 'letters';
+
 /** Counts what passes, and how fast it passed in the last ten seconds: "12,000 rows, 4,200/s". */
 export class RateMeter {
   readonly #clock: Clock;
-  readonly #unit: string;
+  readonly #unit: Unit;
   /** Oldest first; totals as they were at a time. */
   #samples: { at: number; total: number }[];
   #total = 0;
 
-  constructor(clock: Clock, unit = 'rows') {
+  constructor(clock: Clock, unit: Unit = 'rows') {
     this.#clock = clock;
     this.#unit = unit;
     this.#samples = [{ at: clock.now(), total: 0 }];
@@ -41,12 +45,8 @@ export class RateMeter {
   }
 
   text(): string {
-    const counted = `${grouped(this.#total)} ${this.#unit}`;
+    const counted = text(`count.${this.#unit}`, { count: this.#total });
     const rate = Math.round(this.perSecond);
-    return rate === 0 ? counted : `${counted}, ${grouped(rate)}/s`;
+    return rate === 0 ? counted : `${counted}, ${text('count.perSecond', { rate })}`;
   }
-}
-
-function grouped(count: number): string {
-  return count.toLocaleString('en-US');
 }

@@ -5,6 +5,7 @@ import { markAccountable } from './own-nodes.ts';
 import type { Done, Message, Node, Send } from './red.ts';
 import type { StatusLine } from './status.ts';
 import { StoppedByDeploy } from './stopped-by-deploy.ts';
+import { statusOf, text } from './texts.ts';
 
 /** Node-RED itself gives up on a node that has not closed after 15 s. */
 const CLOSING_MS = 8_000;
@@ -43,7 +44,7 @@ export function onInput<S>(node: Node, options: InputOptions<S>): void {
   node.on('close', (removed, done) => {
     void runner.close(removed).then(done);
   });
-  if (!options.settings.ok) options.status.failed(shortText(options.settings.error));
+  if (!options.settings.ok) options.status.failed(statusOf(options.settings.error));
 }
 
 class InputRunner<S> {
@@ -100,7 +101,7 @@ class InputRunner<S> {
   }
 
   #fail(error: Error, done: Done): void {
-    this.#options.status.failed(shortText(error));
+    this.#options.status.failed(statusOf(error));
     this.#settle(done, error);
   }
 
@@ -117,19 +118,17 @@ class InputRunner<S> {
   async #atMost(milliseconds: number, work: () => Promise<void>): Promise<void> {
     const finished = new AbortController();
     const working = work()
-      .catch((thrown) => this.#node.error(`While it closed: ${reasonOf(thrown)}`))
+      .catch((thrown) => this.#node.error(text('warning.whileClosing', { reason: reasonOf(thrown) })))
       .finally(() => finished.abort());
     const late = this.#clock.sleep(milliseconds, finished.signal).then(
-      () => this.#node.warn(`Not closed after ${milliseconds / 1000} s; going on without.`),
+      () => this.#node.warn(text('warning.notClosed', { seconds: milliseconds / 1000 })),
       () => {}, // Aborted: it has closed in time.
     );
     await Promise.race([working, late]);
   }
 
   #stopped(): StoppedByDeploy {
-    return new StoppedByDeploy(
-      `${this.#node.type} was stopped or deployed anew before the message was through.`,
-    );
+    return new StoppedByDeploy('stopped', { type: this.#node.type });
   }
 }
 
@@ -142,9 +141,4 @@ function causeOfEnd(thrown: unknown, signal: AbortSignal): Error {
 /** LoadErrors as they are; anything else as an Error that has it as its cause, so that nothing thrown reads as success. */
 export function reportable(thrown: unknown): Error {
   return thrown instanceof LoadError ? thrown : new Error(reasonOf(thrown), { cause: thrown });
-}
-
-/** For a status: the code says most, the beginning of the message the rest. */
-export function shortText(error: Error): string {
-  return error instanceof LoadError ? `${error.code}: ${error.message}` : error.message;
 }

@@ -10,6 +10,7 @@ import { endSequence, registerSequence } from './sequence-registry.ts';
 import { SequenceWindow } from './sequence-window.ts';
 import { StoppedByDeploy } from './stopped-by-deploy.ts';
 import { firstStuck } from './stuck-batch.ts';
+import { loadError, text } from './texts.ts';
 
 export { onSequenceOver, sequenceState } from './sequence-registry.ts';
 
@@ -157,7 +158,7 @@ export class TrackedSequence {
     this.#ended.abort();
     this.#tracker.close(this.#tracked, this.#window.batches());
     endSequence(this.id, { state, error }, (thrown) => {
-      this.#node.error(`A node that waited for the end of a sequence failed: ${reasonOf(thrown)}`);
+      this.#node.error(text('warning.waiterFailed', { reason: reasonOf(thrown) }));
     });
   }
 
@@ -180,8 +181,8 @@ export class TrackedSequence {
   #reported(batch: BatchInFlight, node: NodeName, error: unknown): void {
     this.#failed.add(batch.index);
     if (this.#options.onError === 'continue') return;
-    const text = `${nameOf(node)} reported an error for batch ${batch.index}: ${textOf(error)}`;
-    this.breakOff(new LoadError('LOAD_BROKEN_OFF', text, { cause: error }));
+    const values = { node: nameOf(node), index: String(batch.index), reason: textOf(error) };
+    this.breakOff(loadError('LOAD_BROKEN_OFF', 'batchReported', values, { cause: error }));
   }
 
   /**
@@ -193,7 +194,7 @@ export class TrackedSequence {
     const passed = [...this.#visited].filter(({ type }) => type !== 'debug');
     const stopped = [this.#node, ...onTheWay.map(({ node }) => node), ...passed].find(stops);
     if (stopped === undefined) return;
-    this.breakOff(new StoppedByDeploy(`${nameOf(stopped)} is being stopped or deployed anew.`));
+    this.breakOff(new StoppedByDeploy('nodeStopped', { node: nameOf(stopped) }));
   }
 
   #followSignal(signal: AbortSignal | undefined): void {
@@ -208,8 +209,12 @@ export class TrackedSequence {
       const stuck = firstStuck(this.#window.batches(), this.#movedAt, this.#window.waitsForGroups);
       const left = (stuck?.movedAt ?? this.#clock.now()) + after - this.#clock.now();
       if (stuck !== undefined && left <= 0) {
-        const text = `Batch ${stuck.batch.index} has been at ${nameOf(stuck.node)} for ${after / 1000} s, and nothing more is heard of it.`;
-        this.breakOff(new LoadError('LOAD_BROKEN_OFF', text));
+        const values = {
+          index: String(stuck.batch.index),
+          node: nameOf(stuck.node),
+          seconds: String(after / 1000),
+        };
+        this.breakOff(loadError('LOAD_BROKEN_OFF', 'batchStuck', values));
         return;
       }
       await this.#clock.sleep(left, this.#ended.signal).catch(() => {}); // Aborted: the loop ends.
@@ -219,9 +224,7 @@ export class TrackedSequence {
 
 function brokenOff(reason: unknown): LoadError {
   if (reason instanceof LoadError) return reason;
-  return new LoadError('LOAD_BROKEN_OFF', `The sequence was broken off: ${textOf(reason)}`, {
-    cause: reason,
-  });
+  return loadError('LOAD_BROKEN_OFF', 'brokenOff', { reason: textOf(reason) }, { cause: reason });
 }
 
 /** Nodes report texts, errors, and Catch nodes are handed objects with a message. */

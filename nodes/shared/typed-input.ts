@@ -1,5 +1,6 @@
-import { LoadError, reasonOf } from '../../src/errors.ts';
+import { type LoadError, reasonOf } from '../../src/errors.ts';
 import type { Message, Node, Red } from './red.ts';
+import { text as fixed, loadError } from './texts.ts';
 
 export type TypedInputType = 'str' | 'num' | 'bool' | 'json' | 'msg' | 'flow' | 'global' | 'env' | 'jsonata';
 
@@ -23,7 +24,7 @@ export class TypedInput {
     if (type === 'jsonata' && text !== '') {
       const prepared = attempt(() => RED.util.prepareJSONataExpression(text, node));
       this.#expression = prepared.value;
-      this.problem = prepared.problem && `is not valid JSONata: ${prepared.problem}`;
+      this.problem = prepared.problem && fixed('problem.jsonata', { reason: prepared.problem });
     } else {
       this.problem = problemOf(text, type);
     }
@@ -52,18 +53,18 @@ export class TypedInput {
   }
 
   #failure(cause: unknown): LoadError {
-    const message = `${this.#property} could not be evaluated as ${this.type}: ${reasonOf(cause)}`;
-    return new LoadError('CONFIG_INVALID', message, { cause });
+    const values = { property: this.#property, type: this.type, reason: reasonOf(cause) };
+    return loadError('CONFIG_INVALID', 'evaluation', values, { cause });
   }
 }
 
 function problemOf(text: string, type: TypedInputType): string | undefined {
   if (text === '') return undefined;
-  if (type === 'num' && !Number.isFinite(Number(text))) return 'must be a number';
-  if (type === 'bool' && text !== 'true' && text !== 'false') return 'must be true or false';
+  if (type === 'num' && !Number.isFinite(Number(text))) return fixed('problem.noNumber');
+  if (type === 'bool' && text !== 'true' && text !== 'false') return fixed('problem.noBoolean');
   if (type !== 'json') return undefined;
   const { problem } = attempt(() => JSON.parse(text));
-  return problem && `is not valid JSON: ${problem}`;
+  return problem && fixed('problem.json', { reason: problem });
 }
 
 function attempt(action: () => unknown): { value?: unknown; problem?: string } {

@@ -49,9 +49,8 @@ export function help(stem: string, language: Language): string {
   return read(`nodes/locales/${language}/${stem}.html`);
 }
 
-/** The runtime's own sources, which take their fixed words from the same catalogues. */
-export function runtimeSource(stem: string): string {
-  const shared = globSync('nodes/shared/**/*.ts', { cwd: REPOSITORY });
-  const own = globSync(`nodes/${stem}.ts`, { cwd: REPOSITORY });
-  return [...own, ...shared].map(read).join('\n');
+/** The sources of the nodes at run time, by path. */
+export function runtimeSources(): Map<string, string> {
+  const paths = globSync('nodes/**/*.ts', { cwd: REPOSITORY });
+  return new Map(paths.map((path) => [path, read(path)]));
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Hooks, Message, Node, NodeConfig, NodeStatus, Red } from '../../nodes/shared/red.ts';
+import { catalogue } from './catalogue.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -52,7 +53,7 @@ export const nodeHelper = {
 
   /** Loads core and own nodes and starts the flow. Core's Catch, Complete and Status nodes are there anyway. */
   async load(modules: NodeModule[], flow: object[], credentials: object = {}): Promise<void> {
-    await helper.load([withHooks, ...modules], flow, credentials);
+    await helper.load([withWhatIsLeftOut, ...modules], flow, credentials);
   },
 
   node(id: string): TestNode {
@@ -80,9 +81,10 @@ export const nodeHelper = {
   url: () => helper.url(),
 };
 
-/** All nodes share one RED, in which the helper forgets the hooks. */
-function withHooks(RED: Red): void {
+/** All nodes share one RED, in which the helper forgets the hooks and has no texts. */
+function withWhatIsLeftOut(RED: Red): void {
   RED.hooks = hooks;
+  RED._ = catalogue._;
 }
 
 /** Of the hooks that this test has added. */

@@ -67,6 +67,11 @@ function asSaved(node: FlowNode, credentials: Record<string, string> | undefined
   return { ...place, ...node, ...(credentials === undefined ? {} : { credentials }) };
 }
 
+/** Node-RED's log in the languages of our catalogues (`@node-red/runtime/locales/<language>/runtime.json`). */
+const LISTENING = /(?:Server now running at|Server wird jetzt auf|サーバは) (http:\S+)/;
+const READY =
+  /Started flows|Stopped flows|Waiting for missing types|Flows sind ge(?:startet|stoppt)|フローを(?:開始|停止)しました/;
+
 export class NodeRed {
   readonly userDir: string;
   /** All that it printed, line by line. */
@@ -113,10 +118,9 @@ export class NodeRed {
 
   /** For `startNodeRed`: waits until it listens and its flows are started. */
   async ready(timeoutMs: number): Promise<void> {
-    const listening = /Server now running at (http:\S+)/;
-    const line = await this.waitForLog(listening, timeoutMs);
-    this.url = listening.exec(line)?.[1] ?? '';
-    await this.waitForLog(/Started flows|Stopped flows|Waiting for missing types/, timeoutMs);
+    const line = await this.waitForLog(LISTENING, timeoutMs);
+    this.url = LISTENING.exec(line)?.[1] ?? '';
+    await this.waitForLog(READY, timeoutMs);
     this.#comms = await NodeRedComms.open(this.url);
   }
 

@@ -1,8 +1,8 @@
-import { LoadError } from '../../../src/errors.ts';
 import { createClassifier, RULE_SETS, type RuleSet } from '../../../src/failures/classify.ts';
 import { builtInRules } from '../../../src/failures/rules/built-in.ts';
 import type { OwnRule } from '../../../src/failures/rules/own-rules.ts';
 import type { Red } from '../red.ts';
+import { loadError } from '../texts.ts';
 import { bodyValue, queryText, registerEndpoint } from './endpoint.ts';
 
 const BOUNDS = { calls: 240, perMs: 60_000, atOnce: 4 };
@@ -34,7 +34,7 @@ export function registerClassifyAdmin(RED: Red): void {
 function ruleSetOf(value: unknown): RuleSet {
   const known = RULE_SETS.find((ruleSet) => ruleSet === value);
   if (known !== undefined) return known;
-  throw new LoadError('CONFIG_INVALID', `The rule set must be one of ${RULE_SETS.join(', ')}.`);
+  throw loadError('CONFIG_INVALID', 'ruleSet', { sets: RULE_SETS.join(', ') });
 }
 
 /** The classifier itself refuses what is wrong inside a rule. */
