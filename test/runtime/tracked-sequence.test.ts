@@ -316,7 +316,8 @@ for (const version of ['5', '4'] satisfies NodeRedVersion[]) {
 
     before(async () => {
       const folder = join(import.meta.dirname, 'sequence-nodes');
-      nodeRed = await startNodeRed({ version, packages: [{ folder }] });
+      // The package itself has the texts.
+      nodeRed = await startNodeRed({ version, packages: ['linked', { folder }] });
       const broken = (await nodeRed.nodes()).filter(({ err }) => err !== undefined);
       assert.deepEqual(broken, []);
       await nodeRed.deploy(FLOWS);

@@ -3,6 +3,7 @@ import { type ConfigReader, readConfig } from '../../../nodes/shared/config.ts';
 import type { Message, Node, NodeConfig, Red } from '../../../nodes/shared/red.ts';
 import { type Input, onInput } from '../../../nodes/shared/runner.ts';
 import { StatusLine } from '../../../nodes/shared/status.ts';
+import { useCatalogue } from '../../../nodes/shared/texts.ts';
 import { openSequence } from '../../../nodes/shared/tracked-sequence.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { isLoadError, reasonOf } from '../../../src/errors.ts';
@@ -11,6 +12,7 @@ import { note, serve } from './events.ts';
 /** Sends a tracked sequence of batches for each message, round its outputs. */
 export default function register(RED: Red): void {
   serve(RED);
+  useCatalogue(RED);
   function TestSource(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     onInput(this, {
