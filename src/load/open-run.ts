@@ -46,6 +46,8 @@ export function openRun(load: LoadOptions, parts: RunParts): Run {
         outageMs: load.outageMs,
         beforeClose: (signal) => orAborted(signal, jobBefore),
         onClosing: (job) => run.closing(job),
+        closing: parts.closing,
+        onLeftOpen: () => run.leaveOpen(),
         onWastedCalls: (calls) => run.noteWastedCalls(calls),
       }),
     onJob: (job) => {

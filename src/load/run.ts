@@ -58,6 +58,7 @@ export class Run {
   #complete: boolean;
   #spec: JobSpec | undefined;
   #otherCalls: number;
+  #hasLeftOpen = false;
 
   constructor(options: RunOptions) {
     const { ledger, record } = options;
@@ -164,6 +165,11 @@ export class Run {
     this.#parked.set(job.id, 'its close was not confirmed');
   }
 
+  /** A job of it is open still: the run ends with whoever takes it over and aborts that. */
+  leaveOpen(): void {
+    this.#hasLeftOpen = true;
+  }
+
   /** API calls that belong to no closed job. */
   noteWastedCalls(calls: number): void {
     this.#otherCalls += calls;
@@ -187,7 +193,7 @@ export class Run {
 
   /** Ends the run when nothing is left of it; resolves when that is written down. Without its hold another one ends it. */
   endIfSettled(): Promise<void> {
-    const isOver = this.#state === 'loaded' && this.unsettled.length === 0;
+    const isOver = this.#state === 'loaded' && this.unsettled.length === 0 && !this.#hasLeftOpen;
     if (isOver && !this.hold.signal.aborted) {
       this.#state = 'ended';
       this.#ending = this.#end();

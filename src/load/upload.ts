@@ -27,6 +27,10 @@ export interface UploaderOptions {
   beforeClose: (signal: AbortSignal) => Promise<void>;
   /** The job is beyond recall: from here on it counts as closed. */
   onClosing: (job: Job) => void;
+  /** Aborted when the load is closed. */
+  closing: AbortSignal;
+  /** A job that could not be aborted any more stays `open` in the ledger: whoever takes the run over aborts it. */
+  onLeftOpen: () => void;
   /** Calls that were made for a job that came to nothing. */
   onWastedCalls: (calls: number) => void;
 }
@@ -113,12 +117,18 @@ export class Uploader {
 
   /** Never `closing`, so it never ran: aborting it, or leaving it Open where even that fails, loses and doubles nothing. */
   async #discard(job: Job, error: unknown): Promise<void> {
-    const { ingest, ledger, meters, clock, onWastedCalls } = this.#options;
+    const { ingest, ledger, meters, clock, closing, onWastedCalls, onLeftOpen } = this.#options;
     const meter = meters.of(job.id);
-    await within(clock, FAREWELL_MS, (signal) => ingest.abort(job.id, { meter, signal })).catch(() => {});
+    const isAborted = await within(clock, FAREWELL_MS, (signal) =>
+      ingest.abort(job.id, { meter, signal }),
+    ).then(
+      () => true,
+      () => false,
+    );
     meters.forget(job.id);
     onWastedCalls(meter.calls);
-    await ledger.discardJob(job.id, reasonOf(error));
+    if (isAborted || !closing.aborted) await ledger.discardJob(job.id, reasonOf(error));
+    else onLeftOpen();
   }
 
   async #close(job: Job, meter: CallMeter, signal: AbortSignal): Promise<Job> {

@@ -397,6 +397,26 @@ describe('ends of a load', () => {
       assert.equal(stored(), 100);
     });
 
+    it('leaves a job that it cannot abort to whoever takes the load over', async () => {
+      const load = await replaced({}, { clock: new FastClock(100) });
+      const upload = org.faults.add({ ...UPLOAD, kind: 'throttle', bytesPerSecond: 100 });
+      const run = await load.load.beginRun(START);
+      await write(run, 101);
+      await until(() => org.faults.struck(upload) > 0, 'the first job is being uploaded');
+      org.faults.add({ kind: 'hang' });
+      await load.load.close();
+      assert.equal(org.audit.openJobs, 1);
+      assert.deepEqual(load.receipts, []);
+
+      org.faults.clear();
+      const next = another();
+      await next.load.start();
+      assert.equal(org.audit.openJobs, 0);
+      const { received, complete } = (await receipt(next)) ?? {};
+      assert.deepEqual({ received, complete }, { received: 0, complete: false });
+      await (await next.load.beginRun(START)).finish();
+    });
+
     it('does not wait for Salesforce when it is taking a load over', async () => {
       org.faults.add({ ...CLOSE, kind: 'hang', from: 1 });
       const clock = new FastClock(100);
