@@ -26,8 +26,10 @@ export class Database {
   readonly #busy = new Set<Session>();
   readonly #own = new Set<Session>();
   readonly #waiting: Waiter[] = [];
+  readonly #users = new Set<Promise<void>>();
   #opening = 0;
   #closing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(config: DatabaseConfig, clock: Clock = systemClock) {
     const { host, port, database, user } = config;
@@ -71,7 +73,7 @@ export class Database {
    * connections apart in pg_stat_activity.
    */
   async openSession(label: string, signal?: AbortSignal): Promise<Session> {
-    this.#refuseWhenClosing();
+    this.#refuseWhenClosed();
     const session = await this.#connect(`${APPLICATION} ${label}`, signal);
     this.#own.add(session);
     onAbort(session.lost, () => this.#own.delete(session));
@@ -108,26 +110,45 @@ export class Database {
     return rows[0] as { version: string; user: string; database: string; schema: string | null };
   }
 
-  /** Lets running statements end, for at most `graceMs`; then cuts their connections. Nothing new is taken. */
+  /**
+   * For who closes at the same time and writes down how things stand at the end: until the function that is returned is
+   * called, `close` waits, and statements are still taken.
+   */
+  use(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#users.add(promise);
+    return () => {
+      this.#users.delete(promise);
+      resolve();
+    };
+  }
+
+  /**
+   * Waits for those who use it, then lets running statements end and takes no new ones. After `graceMs` in all it waits for
+   * nobody any more, and cuts the connections.
+   */
   close(graceMs = CLOSE_GRACE_MS): Promise<void> {
     this.#closing ??= this.#drain(graceMs);
     return this.#closing;
   }
 
   async #drain(graceMs: number): Promise<void> {
+    const done = new AbortController();
+    const late = this.#clock.sleep(graceMs, done.signal).catch(() => undefined);
+    if (this.#users.size > 0) await Promise.race([Promise.all(this.#users), late]);
+    this.#isClosed = true;
     this.#refuseWaiting(this.#closedError());
     const idle = this.#idle.splice(0).map((session) => session.close());
     const open = [...this.#busy, ...this.#own];
-    const grace = new AbortController();
     const ended = Promise.all(open.map(({ lost }) => lost.aborted || once(lost, 'abort')));
-    await Promise.race([ended, this.#clock.sleep(graceMs, grace.signal).catch(() => undefined)]);
-    grace.abort();
+    await Promise.race([ended, late]);
+    done.abort();
     for (const session of open) session.destroy();
     await Promise.all(idle);
   }
 
   async #take(signal: AbortSignal | undefined): Promise<Session> {
-    this.#refuseWhenClosing();
+    this.#refuseWhenClosed();
     const idle = this.#nextIdle();
     if (idle !== undefined) {
       this.#busy.add(idle);
@@ -170,7 +191,7 @@ export class Database {
     } finally {
       stopListening();
     }
-    if (this.#closing === undefined) return session;
+    if (!this.#isClosed) return session;
     await session.close();
     throw this.#closedError();
   }
@@ -203,7 +224,7 @@ export class Database {
 
   #giveBack(session: Session): void {
     this.#busy.delete(session);
-    if (this.#closing !== undefined) {
+    if (this.#isClosed) {
       void session.close();
       return;
     }
@@ -231,8 +252,8 @@ export class Database {
     timer.unref();
   }
 
-  #refuseWhenClosing(): void {
-    if (this.#closing !== undefined) throw this.#closedError();
+  #refuseWhenClosed(): void {
+    if (this.#isClosed) throw this.#closedError();
   }
 
   #closedError(): DatabaseError {

@@ -126,6 +126,25 @@ describe('pool of connections', () => {
       await closing;
     });
 
+    it('waits for those who use it, and takes their statements', async () => {
+      const db = open();
+      const done = [db.use(), db.use()];
+      const closing = db.close();
+      await db.query('SELECT 1');
+      done[0]?.();
+      await db.query('SELECT 1');
+      done[1]?.();
+      await closing;
+      await assert.rejects(db.query('SELECT 1'), { code: 'DB_UNAVAILABLE', message: /were closed/ });
+    });
+
+    it('waits for nobody longer than its time', async () => {
+      const db = open();
+      db.use();
+      await db.close(50);
+      await assert.rejects(db.query('SELECT 1'), { code: 'DB_UNAVAILABLE', message: /were closed/ });
+    });
+
     it('cuts what does not end in time, and leaves no connection', async () => {
       const db = open({ poolSize: 1 });
       const running = assert.rejects(db.query('SELECT pg_sleep(60)'), { code: 'DB_UNAVAILABLE' });

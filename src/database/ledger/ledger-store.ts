@@ -6,13 +6,17 @@ import { migrate } from '../migrate.ts';
 import type { Database } from '../pool.ts';
 import { retryWhileUnavailable } from '../retry-while-unavailable.ts';
 
-/** Statements on the ledger's tables: makes the tables first, waits while the database is away. */
+/**
+ * Statements on the ledger's tables: makes the tables first, waits while the database is away. Until `close` the database is
+ * in use.
+ */
 export class LedgerStore {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Logger;
   readonly #maxWaitMs: number;
   readonly #closed = new AbortController();
+  readonly #stopUsing: () => void;
   #ready: Promise<void> | undefined;
   #isWaiting = false;
 
@@ -21,6 +25,7 @@ export class LedgerStore {
     this.clock = options.clock;
     this.log = options.log;
     this.#maxWaitMs = options.maxWaitMs;
+    this.#stopUsing = db.use();
   }
 
   /** Aborted when the ledger is closed. */
@@ -53,6 +58,7 @@ export class LedgerStore {
     const { host, port, database } = this.db.address;
     const text = `The ledger at ${host}:${port}/${database} was closed.`;
     this.#closed.abort(new DatabaseError('DB_UNAVAILABLE', text, { sqlState: null, retryable: false }));
+    this.#stopUsing();
   }
 
   /** Once for each time that the database is away. */

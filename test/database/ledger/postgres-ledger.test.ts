@@ -6,23 +6,24 @@ import { jobLedgerSuite } from './job-ledger.suite.ts';
 describe('ledger in PostgreSQL', () => {
   let db: Database;
   let ledger: PostgresLedger;
-  const emptyDbs: Database[] = [];
+  const empty: { db: Database; ledger: PostgresLedger }[] = [];
 
   before(async () => {
     db = new Database(configOf(await testDatabase()));
     ledger = new PostgresLedger(db);
   });
   after(async () => {
-    await ledger.close();
-    await Promise.all([db, ...emptyDbs].map((each) => each.close()));
+    await Promise.all([{ db, ledger }, ...empty].map((each) => each.ledger.close()));
+    await Promise.all([{ db, ledger }, ...empty].map((each) => each.db.close()));
   });
 
   jobLedgerSuite(
     () => ledger,
     async () => {
       const emptyDb = new Database(configOf(await testDatabase()));
-      emptyDbs.push(emptyDb);
-      return new PostgresLedger(emptyDb);
+      const emptyLedger = new PostgresLedger(emptyDb);
+      empty.push({ db: emptyDb, ledger: emptyLedger });
+      return emptyLedger;
     },
   );
 });
