@@ -20,6 +20,16 @@ interface ExampleNode {
   [property: string]: unknown;
 }
 
+interface Evaluation {
+  evaluateNodeProperty(
+    value: string,
+    type: string,
+    node: object,
+    message: object,
+    callback: (error: unknown, value: unknown) => void,
+  ): void;
+}
+
 const FILES = globSync('examples/**/*.json', { cwd: REPOSITORY });
 const examples = new Map(
   FILES.map((file) => [basename(file, '.json'), parse(readFileSync(join(REPOSITORY, file), 'utf8'))]),
@@ -28,6 +38,7 @@ const ours = new Map<string, EditorDefinition>(
   nodeStems.map((stem) => [stem, editorDefinition(formFile(stem).scripts[0] ?? '')]),
 );
 const core = coreProperties();
+const { util }: { util: Evaluation } = createRequire(import.meta.url)('@node-red/util');
 /** What the editor saves beside a node's own properties. */
 const PLACE = ['id', 'type', 'z', 'g', 'x', 'y', 'wires', 'l'];
 const CONTAINERS = ['tab', 'group'];
@@ -192,11 +203,63 @@ function checkExample(flow: ExampleNode[]): void {
     }
   });
 
+  it('has groups of one height in a row', () => {
+    const groups = flow.filter(({ type }) => type === 'group');
+    for (const { name, y, h } of groups)
+      for (const other of groups.filter((one) => one.y === y))
+        assert.equal(other.h, h, `${name}, ${other.name}`);
+  });
+
+  it('counts right what its debug nodes show, an empty batch too', async () => {
+    const batch = [{ errorCode: 'A' }, { errorCode: null }, { errorCode: 'A' }];
+    for (const { name = '', complete } of flow.filter(({ targetType }) => targetType === 'jsonata')) {
+      const [full, empty] = SHOWN[name] ?? [];
+      if (full === undefined) continue;
+      const show = (payload: object[]) =>
+        evaluated(String(complete), { payload, parts: { index: 0 }, job: { id: '750' } });
+      assert.deepEqual(await show(batch), full, name);
+      assert.deepEqual(await show([]), empty, name);
+    }
+  });
+
   it('catches errors, and names all nodes', () => {
     assert.ok(flow.some(({ type, scope }) => type === 'catch' && scope === null));
     for (const node of flow.filter(({ type }) => type !== 'tab'))
       assert.ok(node.name, `${node.type} ${node.id}`);
   });
+}
+
+const FIRST = { first: { errorCode: 'A' } };
+const BY_CODE = { byErrorCode: { A: 2 } };
+
+/** What a debug node shows of three failures, one of them without a code, and of an empty batch. */
+const SHOWN: Record<string, [full: unknown, empty: unknown]> = {
+  batches: [
+    { batch: 0, records: 3, ...FIRST },
+    { batch: 0, records: 0 },
+  ],
+  failures: [
+    { failures: 3, ...BY_CODE, ...FIRST },
+    { failures: 0, byErrorCode: {} },
+  ],
+  'dead letters': [
+    { stored: 3, ...BY_CODE, ...FIRST },
+    { stored: 0, byErrorCode: {} },
+  ],
+  unprocessed: [
+    '3 records of job 750 were not processed; their rows are still READY',
+    'job 750: no record is unprocessed',
+  ],
+};
+
+/** As Node-RED's debug node does it. */
+function evaluated(expression: string, message: object): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  util.evaluateNodeProperty(expression, 'jsonata', {}, message, (error, value) => {
+    if (error) reject(error);
+    else resolve(JSON.parse(JSON.stringify(value)));
+  });
+  return promise;
 }
 
 describe('the example “flows”', () => {
