@@ -243,7 +243,9 @@ for (const version of VERSIONS) {
     it('says what to do when the org is away', async () => {
       await edit('conn2');
       await editor.dialog.getByRole('button', { name: 'Test connection' }).click();
-      await editor.dialog.getByText(/No answer|no login/).waitFor({ timeout: AWAY_MS });
+      await editor.dialog
+        .getByText(/no login to Salesforce: .* connection refused/)
+        .waitFor({ timeout: AWAY_MS });
       await editor.cancel();
     });
 

@@ -21,7 +21,8 @@ export function loadFlow({ loginUrl, host, port, database }: Places): FlowNode[]
       verifyservercert: true,
     },
     connection('conn', loginUrl),
-    connection('conn2', 'https://other.my.salesforce.com'),
+    // Nothing listens there.
+    connection('conn2', 'http://127.0.0.1:1'),
     { ...databaseNode('db'), host, port, database },
     { ...databaseNode('db2'), name: 'Other', host: '127.0.0.1', port: 1, database: 'nowhere' },
     at(1, 1, 'sync-select', [['sf-bulk-create']], {
