@@ -56,7 +56,7 @@ describe('A load without a ledger', () => {
   it('runs once at a time in this process, and ends with a receipt', async () => {
     await world.seed(keysOf('none1', ROWS));
     await nodeRed.inject('go');
-    await nodeRed.waitFor(() => world.org.audit.jobsByState().InProgress === 1, 'a job is in progress');
+    await nodeRed.waitFor(() => (world.org.audit.jobsByState().InProgress ?? 0) > 0, 'a job is in progress');
     await nodeRed.inject('go');
     await nodeRed.waitFor(() => errors().length > 0, 'the second trigger is refused');
     assert.equal(errors()[0]?.code, 'LOAD_ALREADY_RUNNING');
@@ -84,7 +84,7 @@ describe('A load without a ledger', () => {
     await world.seed(keysOf('none2', ROWS));
     const before = receipts().length;
     await nodeRed.inject('go');
-    await nodeRed.waitFor(() => world.org.audit.jobsByState().InProgress === 1, 'a job is in progress');
+    await nodeRed.waitFor(() => (world.org.audit.jobsByState().InProgress ?? 0) > 0, 'a job is in progress');
     const flows = await nodeRed.flows();
     const changed = flows.map((node) => (node.id === 'create' ? { ...node, name: 'changed' } : node));
     await nodeRed.deploy(changed, { type: 'nodes' });
