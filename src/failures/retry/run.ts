@@ -182,16 +182,27 @@ export class RetryRun {
   ): Promise<void> {
     const ended: RetryOutcome[] = [];
     const maybeOwn: RetryItem[] = [];
+    const again: RetryItem[] = [];
     for (const [at, item] of items.entries()) {
       const answer = answers[at];
       if (!answer) throw new Error(`Salesforce answered for ${answers.length} of ${items.length} records`);
       const step = nextStep(item, answer, facts, this.#parts);
       if (answer.kind === 'refused') this.#stop ??= stopOf(answer.error);
       if (step.kind === 'maybe-own') maybeOwn.push(item);
+      if (step.kind === 'again' || step.kind === 'unanswered') again.push(item);
       ended.push(...this.#take(item, step));
     }
     await this.#end(ended);
     await this.#claimOwn(maybeOwn);
+    this.#sendAgain(again);
+  }
+
+  /**
+   * Once the ledger knows how their last call ended, and not before: its `failed` would else be noted in the middle of the
+   * next call, and a record which that one stores would be sent once more when the batch is delivered again.
+   */
+  #sendAgain(items: readonly RetryItem[]): void {
+    this.#queue.add(items);
   }
 
   /** What the ledger is told: nothing yet of a call without an answer, or of a duplicate to be looked up. */
@@ -206,11 +217,8 @@ export class RetryRun {
       case 'in-doubt':
         return [this.#giveUpInDoubt(item, this.#parts.doubts.withoutKey())];
       case 'again':
-        this.#queue.add([item]);
         return [ledgerOutcome(item, 'failed')];
       case 'unanswered':
-        this.#queue.add([item]);
-        return [];
       case 'maybe-own':
         return [];
     }
@@ -232,8 +240,8 @@ export class RetryRun {
   /** One bad record had the call refused: the halves tell which. Nothing was looked at, so it counts for none. */
   async #halve(items: readonly RetryItem[]): Promise<void> {
     for (const item of items) item.company = Math.ceil(items.length / 2);
-    this.#queue.add(items);
     await this.#end(items.filter((item) => !item.inDoubt).map((item) => ledgerOutcome(item, 'failed')));
+    this.#sendAgain(items);
   }
 
   /** None of these records was processed by the call that broke; what was in doubt before stays so. */
