@@ -82,7 +82,11 @@ function afterRefusal(item: RetryItem, error: ParsedError, facts: CallFacts, jud
   item.error = formatError(error);
   const explanation = judging.judge(item.error);
   const wasDoubtful = item.doubtfulSince !== undefined;
-  if (wasDoubtful && DUPLICATE_CODES.has(error.errorCode)) return { kind: 'maybe-own' };
+  if (wasDoubtful && DUPLICATE_CODES.has(error.errorCode)) {
+    // Until the look-up says whose record it is, which may itself fail.
+    item.inDoubt = true;
+    return { kind: 'maybe-own' };
+  }
   const again = explanation.retryable && mayTryAgain(item, error, facts, judging);
   return again ? { kind: 'again' } : { kind: 'failed', explanation };
 }

@@ -228,6 +228,22 @@ describe('a retry whose answer is lost', () => {
     );
   });
 
+  it('does not give a duplicate up whose look-up failed: whose it is, is found out the next time', async () => {
+    strike({ kind: 'drop-after', method: 'POST' });
+    strike({ kind: 'status', status: 200, body: { totalSize: 0, done: true, records: [] } }, /query/);
+    const failing = world.org.faults.add({
+      ...{ kind: 'status', path: /query/, status: 400 },
+      ...{ body: [{ errorCode: 'MALFORMED_QUERY', message: 'x' }] },
+    });
+    await assert.rejects(run([contact('C-1')], INSERT, { mode: 'individual' }), /MALFORMED_QUERY/);
+    world.org.faults.remove(failing);
+    const { succeeded } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+    assert.deepEqual(
+      succeeded.map(({ sfId }) => sfId),
+      [[...world.org.records('Contact')][0]?.Id],
+    );
+  });
+
   it('does not take a foreign duplicate for its own', async () => {
     world.org.insert('Contact', { LastName: 'Other', External_Id__c: 'C-1' });
     await world.clock.advance(60_000);
