@@ -135,6 +135,12 @@ export class World {
     this.running.delete(place);
   }
 
+  /** As a service manager stops it. */
+  async stop(place: Place): Promise<void> {
+    await this.running.get(place)?.kill('SIGTERM');
+    this.running.delete(place);
+  }
+
   /** Cuts every connection of that Node-RED to the database. */
   async cut(place: Place): Promise<void> {
     const open = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1';
