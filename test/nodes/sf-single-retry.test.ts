@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import sfSingleRetry from '../../nodes/sf-single-retry.ts';
+import type { Message } from '../../nodes/shared/red.ts';
+import { type Org, startOrg } from '../../sandbox/org/org.ts';
+import { LoadError } from '../../src/errors.ts';
+import type { Failure, RetriedRecord } from '../../src/failure.ts';
+import { createClassifier } from '../../src/failures/classify.ts';
+import type { Operation } from '../../src/job.ts';
+import type { SalesforceConnection } from '../../src/load/connection.ts';
+import { failureOf } from '../failures/support/world.ts';
+import { connectTo } from '../support/loads.ts';
+import { handled, nodeHelper } from '../support/node-helper.ts';
+import { until } from '../support/until.ts';
+import { Bench } from './support/bench.ts';
+
+const classifier = createClassifier({ ruleSet: 'complete' });
+const PERMANENT = 'REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --';
+
+describe('sf-single-retry', () => {
+  nodeHelper.use();
+  let org: Org;
+  let connection: SalesforceConnection;
+
+  before(async () => {
+    org = await startOrg();
+    connection = connectTo(org);
+  });
+  after(async () => {
+    await connection.close();
+    await org.close();
+  });
+
+  const load = (): Promise<Bench> =>
+    Bench.load({
+      org,
+      ledger: '',
+      modules: [sfSingleRetry],
+      nodes: [
+        {
+          id: 'n',
+          type: 'sf-single-retry',
+          connection: 'sf',
+          mode: 'auto',
+          maxAttempts: 3,
+          backoff: 0,
+          concurrency: 1,
+          wires: [['healed?'], ['failed?']],
+        },
+      ],
+    });
+
+  /** A job of another tool: nobody here knows more of it than its id. */
+  async function aJob(object = 'Contact', operation: Operation = 'insert'): Promise<string> {
+    const { id } = await connection.ingest.create({
+      object,
+      operation,
+      externalIdField: null,
+      columnDelimiter: 'COMMA',
+      lineEnding: 'LF',
+      assignmentRuleId: null,
+    });
+    return id;
+  }
+
+  const aFailure = (jobId: string, n: number, name: string, error?: string): Failure =>
+    failureOf(classifier, `${jobId}-0123456789abcdef0123456789abcdef-${n}`, { LastName: name }, error);
+
+  const names = (messages: Message[]) =>
+    messages
+      .flatMap(({ payload }) => payload as (Failure | RetriedRecord)[])
+      .map(({ originalData }) => originalData.LastName);
+
+  const recordCalls = () => org.audit.requests(/\/(?:sobjects\/Contact\/?$|composite)/, 'POST').length;
+
+  async function retried(bench: Bench, message: Message): Promise<void> {
+    assert.equal(await handled(bench.node('n'), message), undefined);
+    await until(
+      () => bench.at('healed?').length === 1 && bench.at('failed?').length === 1,
+      'both outputs are closed',
+    );
+  }
+
+  it('finds the job by the keys of the failures when msg.job is missing', async () => {
+    const bench = await load();
+    const id = await aJob();
+    await retried(bench, {
+      topic: 'carried',
+      payload: [aFailure(id, 1, 'Key One'), aFailure(id, 2, 'Key Two')],
+    });
+    assert.deepEqual(names(bench.at('healed?')), ['Key One', 'Key Two']);
+    assert.equal(bench.at('healed?')[0]?.topic, 'carried');
+    assert.deepEqual(names(bench.at('failed?')), []);
+    assert.equal(
+      [...org.records('Contact')].filter(({ LastName }) => String(LastName).startsWith('Key ')).length,
+      2,
+    );
+  });
+
+  it('sends the failures of several jobs in one batch each to its own object', async () => {
+    const bench = await load();
+    const [contacts, leads] = [await aJob('Contact'), await aJob('Lead')];
+    const lead = aFailure(leads, 1, 'Joined Lead');
+    lead.originalData.Company = 'Acme';
+    await retried(bench, { payload: [aFailure(contacts, 1, 'Joined Contact'), lead], job: { id: contacts } });
+    assert.deepEqual(names(bench.at('healed?')), ['Joined Contact', 'Joined Lead']);
+    assert.ok([...org.records('Lead')].some(({ LastName }) => LastName === 'Joined Lead'));
+  });
+
+  it('spends no call on what is permanent, nor on a hardDelete', async () => {
+    const before = recordCalls();
+    const bench = await load();
+    const [inserts, deletes] = [await aJob(), await aJob('Contact', 'hardDelete')];
+    await retried(bench, {
+      payload: [aFailure(inserts, 1, 'No name', PERMANENT), aFailure(deletes, 1, 'Deleted')],
+    });
+    assert.deepEqual(names(bench.at('failed?')), ['No name', 'Deleted']);
+    assert.equal(recordCalls(), before);
+  });
+
+  it('closes both outputs for a batch of none', async () => {
+    await retried(await load(), { payload: [] });
+  });
+
+  for (const [what, key, code] of [
+    ['a job that is gone', '750ak0000000999AAA-0123456789abcdef0123456789abcdef-1', 'BULK_JOB_GONE'],
+    [
+      'no job, as of a record that was refused before the upload',
+      '0f8fad5b-d9cb-469f-a165-70867728950e-1',
+      'RECORD_INVALID',
+    ],
+  ] as const) {
+    it(`says so for failures of ${what}`, async () => {
+      const bench = await load();
+      const failure = { ...aFailure('750ak0000000999AAA', 1, 'Nobody'), key };
+      const error = await handled(bench.node('n'), { payload: [failure] });
+      assert.ok(error instanceof LoadError, String(error));
+      assert.equal(error.code, code);
+    });
+  }
+});
