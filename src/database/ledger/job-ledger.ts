@@ -180,9 +180,10 @@ export interface JobLedger {
     hold: LoadHold | undefined,
   ): Promise<Map<string, RetryEntry>>;
   /**
-   * After the call, one statement. A key that is not `calling` any more is left as it is: another process has said what
-   * became of it. With a hold whose epoch has passed it rejects with LOAD_BROKEN_OFF, though what the call brought is
-   * written: nothing may be sent on that the process which took over has judged differently.
+   * After the call, one statement. A key that has its final state already is left as it is: another process has said what
+   * became of it. One that is `failed` takes a success, which is a fact. With a hold whose epoch has passed it rejects with
+   * LOAD_BROKEN_OFF, though what the call brought is written: nothing may be sent on that the process which took over has
+   * judged differently. Only `failed` is not: that process may be calling by now, and its call is not over.
    */
   endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void>;
 

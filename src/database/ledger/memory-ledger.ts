@@ -13,7 +13,7 @@ import type {
   RetryEntry,
   RetryOutcome,
 } from './job-ledger.ts';
-import { lastOfEach } from './retry-outcomes.ts';
+import { lastOfEach, takesOutcome } from './retry-outcomes.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -208,9 +208,11 @@ export class MemoryLedger implements JobLedger {
   }
 
   async endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void> {
+    const isCurrent = hold === undefined || this.#isCurrent(hold);
     for (const { key, state, sfId, attempts } of lastOfEach(outcomes)) {
       const entry = this.#retries.get(key);
-      if (entry?.state === 'calling') Object.assign(entry, { state, sfId, attempts: asJson(attempts) });
+      if (entry && takesOutcome(entry.state, state, isCurrent))
+        Object.assign(entry, { state, sfId, attempts: asJson(attempts) });
     }
     if (hold !== undefined) this.#checkEpoch(hold);
   }

@@ -184,6 +184,7 @@ export class PostgresLedger implements JobLedger {
       last.map(({ attempts }) => JSON.stringify(attempts)),
       hold?.load.orgId ?? null,
       hold?.load.loadName ?? null,
+      hold?.epoch ?? null,
     ]);
     if (hold !== undefined && Number(rows[0]?.epoch) !== hold.epoch) throw brokenOff(hold.load);
   }

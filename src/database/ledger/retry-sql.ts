@@ -31,14 +31,20 @@ export const FIND_RETRIES = `
   SELECT key, job_id, state, sf_id, attempts, called_at FROM sf_sync_retry WHERE key = ANY ($1::text[])`;
 
 /**
- * $1 keys, $2 states, $3 Salesforce ids, $4 attempts as JSON, $5, $6 org id and load name; gives the load's epoch. Whoever
- * raises the epoch meanwhile waits for this statement and sees what it wrote, or is seen by it.
+ * $1 keys, $2 states, $3 Salesforce ids, $4 attempts as JSON, $5, $6 org id and load name, $7 the hold's epoch; gives the
+ * load's epoch. Whoever raises the epoch meanwhile waits for this statement and sees what it wrote, or is seen by it.
  */
 export const END_RETRIES = `
-  WITH ended AS (
+  WITH now AS (
+    SELECT epoch FROM sf_sync_load WHERE org_id = $5::text AND load_name = $6::text FOR SHARE
+  ), ended AS (
     UPDATE sf_sync_retry AS r SET state = e.state, sf_id = e.sf_id, attempts = e.attempts::json
     FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u (key, state, sf_id, attempts)
           ORDER BY key) AS e
-    WHERE r.key = e.key AND r.state = 'calling'
+    WHERE r.key = e.key AND CASE r.state
+      WHEN 'calling' THEN e.state <> 'failed' OR $7::bigint IS NULL OR $7::bigint = (SELECT epoch FROM now)
+      WHEN 'failed' THEN e.state = 'succeeded'
+      ELSE false
+    END
   )
-  SELECT (SELECT epoch FROM sf_sync_load WHERE org_id = $5::text AND load_name = $6::text FOR SHARE) AS epoch`;
+  SELECT (SELECT epoch FROM now) AS epoch`;

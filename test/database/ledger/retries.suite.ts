@@ -114,5 +114,32 @@ export function retriesSuite(opened: () => JobLedger): void {
       assert.equal(known.get(told)?.state, 'succeeded', 'what nobody has judged yet is a fact');
       await next.release();
     });
+
+    it('of a process whose epoch has passed are not open again: the one that took over may be calling', async () => {
+      const { held } = await aRun(ledger);
+      const key = randomUUID();
+      await ledger.beginRetries([{ key, jobId: null }], held);
+      await held.release();
+      const next = await ledger.acquire(held.load);
+      assert.ok(next);
+      const late = ledger.endRetries([{ key, state: 'failed', sfId: null, attempts: [] }], held);
+      await assert.rejects(late, { code: 'LOAD_BROKEN_OFF' });
+      assert.equal((await ledger.beginRetries([{ key, jobId: null }], next)).get(key)?.state, 'calling');
+      await ledger.endRetries([{ key, state: 'failed', sfId: null, attempts: [] }], next);
+      assert.equal((await ledger.beginRetries([{ key, jobId: null }], next)).get(key)?.state, 'failed');
+      await next.release();
+    });
+
+    it('that succeeded are never sent again, though somebody said before that they failed', async () => {
+      const key = randomUUID();
+      await ledger.beginRetries([{ key, jobId: null }], undefined);
+      await ledger.endRetries([{ key, state: 'failed', sfId: null, attempts: [] }]);
+      for (const state of ['gave-up', 'in-doubt'] as const)
+        await ledger.endRetries([{ key, state, sfId: null, attempts: [] }]);
+      await ledger.endRetries([{ key, state: 'succeeded', sfId: 'a00x', attempts: [] }]);
+      await ledger.endRetries([{ key, state: 'failed', sfId: null, attempts: [] }]);
+      const known = (await ledger.beginRetries([{ key, jobId: null }], undefined)).get(key);
+      assert.deepEqual([known?.state, known?.sfId], ['succeeded', 'a00x']);
+    });
   });
 }
