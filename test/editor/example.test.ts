@@ -33,9 +33,11 @@ describe('the example, imported from the menu of a Node-RED that has the package
   let shots: Screenshots;
 
   before(async () => {
-    source = await seededSource(ROWS);
+    source = await seededSource({ rows: ROWS });
     nodeRed = await startNodeRed({ packages: ['tarball'], env: environment(source) });
     editor = await openEditor(nodeRed.url);
+    // The flow is as wide as a usual screen leaves it.
+    await editor.page.setViewportSize({ width: 1500, height: 1000 });
     shots = await Screenshots.of(editor.page, 'example');
   });
   after(async () => {
@@ -72,8 +74,10 @@ describe('the example, imported from the menu of a Node-RED that has the package
   it('is deployed without a question, and shows no status that is red', async () => {
     const { page } = editor;
     await page.locator('#red-ui-header-button-deploy').click();
-    await page.getByText('Successfully deployed').waitFor({ timeout: 30_000 });
+    const told = page.getByText('Successfully deployed');
+    await told.waitFor({ timeout: 30_000 });
     await shots.step('deployed');
+    await told.click();
     assert.deepEqual(
       nodeRed.comms.statuses.filter(({ fill }) => fill === 'red'),
       [],
@@ -104,7 +108,8 @@ describe('the example, imported from the menu of a Node-RED that has the package
     );
 
     const shown = await sidebar.read(receipt);
-    await shots.step('receipt', { keepAs: 'example-flow' });
+    await page.getByText(`${loaded.toLocaleString('en-US')} ok, ${healed + permanent} failed`).waitFor();
+    await shots.step('receipt', { keepAs: 'example-loaded' });
     assert.deepEqual(pick(shown, ['received', 'succeeded', 'retried', 'deadLettered', 'unaccounted']), {
       received: String(ROWS),
       succeeded: String(loaded),

@@ -4,6 +4,7 @@ const SIGNATURE = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
 const RGB = 2;
 const PALETTE = 3;
 const COLOURS = 256;
+const EXACT = 128;
 
 interface Pixels {
   width: number;
@@ -90,11 +91,17 @@ function paeth(left: number, above: number, corner: number): number {
   return toAbove <= toCorner ? above : corner;
 }
 
+/** The most frequent are kept as they are; of the others that look alike one, or the shades of smoothed text took all room. */
 function mostFrequent(colours: Uint32Array): number[] {
   const counts = new Map<number, number>();
   for (const colour of colours) counts.set(colour, (counts.get(colour) ?? 0) + 1);
-  const sorted = [...counts].sort(([, one], [, other]) => other - one);
-  return sorted.slice(0, COLOURS).map(([colour]) => colour);
+  const sorted = [...counts].sort(([, one], [, other]) => other - one).map(([colour]) => colour);
+  const others = new Map<number, number>();
+  for (const colour of sorted.slice(EXACT)) {
+    const likeness = colour & 0xf0f0f0;
+    if (!others.has(likeness)) others.set(likeness, colour);
+  }
+  return [...sorted.slice(0, EXACT), ...others.values()].slice(0, COLOURS);
 }
 
 function indexed({ width, height, colours }: Pixels, palette: number[]): Buffer {

@@ -23,7 +23,7 @@ export class DebugSidebar {
     return message;
   }
 
-  /** Opens an object, as a click on its arrow does, and reads its properties that hold plain values. */
+  /** Opens an object, as a click on its arrow does, and reads its properties. It then is at the top of the list. */
   async read(message: Locator): Promise<Record<string, string>> {
     await message.scrollIntoViewIfNeeded();
     const lines = message.locator('.red-ui-debug-msg-object-entry:visible');
@@ -34,6 +34,7 @@ export class DebugSidebar {
       const [, name, value] = /^\s*(\w+):\s*([\s\S]*?)\s*$/.exec(line) ?? [];
       if (name !== undefined && value !== undefined) values[name] = value;
     }
+    await message.evaluate((element: { scrollIntoView(): void }) => element.scrollIntoView());
     return values;
   }
 }

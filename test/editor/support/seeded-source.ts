@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { type Org, startOrg } from '../../../sandbox/org/org.ts';
-import { type ExpectedOutcome, seedPendingSync } from '../../../sandbox/postgres/seed.ts';
+import { type ExpectedOutcome, type SeedOptions, seedPendingSync } from '../../../sandbox/postgres/seed.ts';
 import { type TestDatabase, testDatabase } from '../../support/postgres.ts';
 
 /** Where the rows of a load end up, counted in the database and in the org themselves. */
@@ -21,11 +21,11 @@ export interface SeededSource {
   stop(): Promise<void>;
 }
 
-export async function seededSource(rows: number): Promise<SeededSource> {
+export async function seededSource(seeding: SeedOptions): Promise<SeededSource> {
   const [org, database] = await Promise.all([startOrg(), testDatabase()]);
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
-  const expected = await seedPendingSync(client, { rows });
+  const expected = await seedPendingSync(client, seeding);
   return {
     org,
     database,
