@@ -72,6 +72,7 @@ export async function standing(world: NightWorld, night: Night): Promise<Standin
   if (parked.length === 0) {
     wrong.add('READY rows are in the org', keys(of('READY').filter(({ key }) => stored.has(key))));
     wrong.add('dead letters of READY rows', keys(of('READY').filter(({ key }) => codes.has(key))));
+    wrong.equal('retries that may be sent again, by the ledger', await openRetries(world), 0);
   }
   const inDoubt = letters.filter(({ code }) => code === 'IN_DOUBT');
   return {
@@ -112,6 +113,12 @@ export async function receiptsAddUp(
   );
   wrong.equal('ended runs in the ledger', stored[0]?.count, receipts.length);
   return wrong.list;
+}
+
+/** What is stored or dead-lettered and not known as such is sent once more when its job is carried on by somebody else. */
+async function openRetries(world: NightWorld): Promise<number> {
+  const rows = await world.query("SELECT FROM sf_sync_retry WHERE state IN ('calling', 'failed')");
+  return rows.length;
 }
 
 async function lettersOf(world: NightWorld): Promise<Letter[]> {
