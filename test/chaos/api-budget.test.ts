@@ -61,7 +61,7 @@ describe("a load and the day's API calls", () => {
     );
     assert.ok(letters.length > 0);
     for (const { code, message } of letters) {
-      assert.equal(code, 'REQUEST_LIMIT_EXCEEDED');
+      assert.equal(code, 'SF_API_LIMIT');
       assert.match(message, /Not sent: .*more than the 1 % that loads may use \(apiBudget\).*Replay it/);
     }
   });

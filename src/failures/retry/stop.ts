@@ -3,7 +3,7 @@ import type { ParsedError } from '../parse-error.ts';
 
 /** Why the rest of a batch is not sent: carried by each record that was left. */
 export interface Stop {
-  errorCode: 'STORAGE_LIMIT_EXCEEDED' | 'REQUEST_LIMIT_EXCEEDED';
+  errorCode: 'STORAGE_LIMIT_EXCEEDED' | 'REQUEST_LIMIT_EXCEEDED' | 'SF_API_LIMIT';
   said: string;
 }
 
@@ -23,7 +23,7 @@ export function stopOf(error: ParsedError): Stop | undefined {
   return undefined;
 }
 
-/** The same, told by the connection (SF_API_LIMIT). */
+/** The connection makes no further call: the org's day is used up, or the share of it that loads may use (issue 4). */
 export function stopOfLimit(error: LoadError): Stop {
-  return { errorCode: 'REQUEST_LIMIT_EXCEEDED', said: error.message };
+  return { errorCode: 'SF_API_LIMIT', said: error.message };
 }

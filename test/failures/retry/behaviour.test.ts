@@ -319,7 +319,9 @@ describe('a retry that meets a limit', () => {
     const { succeeded, failed, calls } = await world.clock.runUntil(retry.retry(contacts(10), INSERT));
     assert.deepEqual([succeeded.length, failed.length], [3, 7]);
     assert.equal(calls, 4);
-    assert.deepEqual(new Set(failed.map(({ rule }) => rule)), new Set(['stopped: REQUEST_LIMIT_EXCEEDED']));
+    assert.deepEqual(new Set(failed.map(({ errorCode }) => errorCode)), new Set(['SF_API_LIMIT']));
+    assert.deepEqual(new Set(failed.map(({ rule }) => rule)), new Set(['stopped: SF_API_LIMIT']));
+    assert.match(failed[0]?.errorMessage ?? '', /used up \(REQUEST_LIMIT_EXCEEDED\).*Replay it/);
     assert.ok(failed.every(({ attempts }) => attempts.length === 1));
   });
 
@@ -335,7 +337,7 @@ describe('a retry that meets a limit', () => {
       assert.equal(succeeded.length + failed.length, 30);
       assert.ok(succeeded.length > 5 && small.org.audit.apiCalls <= 11, `${small.org.audit.apiCalls} calls`);
       assert.match(failed[0]?.errorMessage ?? '', /more than the 50 % that loads may use/);
-      assert.equal(failed[0]?.rule, 'stopped: REQUEST_LIMIT_EXCEEDED');
+      assert.deepEqual([failed[0]?.errorCode, failed[0]?.rule], ['SF_API_LIMIT', 'stopped: SF_API_LIMIT']);
     } finally {
       await small.close();
     }
