@@ -65,6 +65,7 @@ export function failedAttempt(
   if (error instanceof PageInstead) return { ...attempt, outcome: 'page' };
   if (!(error instanceof ExchangeFailed)) throw error;
   if (signal?.aborted) {
+    if (error.sent) request.onDoubt?.();
     const doubtful = error.sent && request.kind !== 'safe';
     throw doubtful
       ? new DoubtfulOutcome(request.what, 'broken off by us', { cause: signal.reason })

@@ -46,7 +46,7 @@ export interface ApiRequest {
   headers?: Record<string, string>;
   /** Statuses beside 2xx that are an answer and not a refusal, for example 300 of an upsert. */
   alsoAccepted?: readonly number[];
-  /** Told when an attempt at a `safe` call may have done something although it is repeated. */
+  /** Told when an attempt at a `safe` call may have done something although it is repeated, or broken off by us. */
   onDoubt?: () => void;
   /** Salesforce's texts may quote values of records: messages then give the codes alone. */
   isAboutRecords?: boolean;

@@ -28,23 +28,26 @@ export class IngestApi {
 
   /**
    * A new Open job. A create whose answer is lost is simply made again: the first one, if there is one, stays empty and
-   * Open, which harms nothing; `meter.orphans` counts it.
+   * Open, which harms nothing (design §7.5). `meter.orphans` counts it, and the log says it: nobody else would.
    */
   async create(spec: JobSpec, options: CallOptions = {}): Promise<JobInfo> {
-    const answer = await this.#session.call(
-      {
-        what: `Create of an ingest job (${spec.operation} ${spec.object})`,
-        method: 'POST',
-        path: JOBS,
-        kind: 'safe',
-        json: createBody(spec),
-        onDoubt: () => {
-          if (options.meter) options.meter.orphans = (options.meter.orphans ?? 0) + 1;
+    const what = `Create of an ingest job (${spec.operation} ${spec.object})`;
+    const lostAt: Date[] = [];
+    let made: JobInfo | undefined;
+    try {
+      const answer = await this.#session.call(
+        {
+          ...{ what, method: 'POST', path: JOBS, kind: 'safe', json: createBody(spec) },
+          onDoubt: () => lostAt.push(this.#session.orgNow()),
         },
-      },
-      options,
-    );
-    return parseJobInfo(answer.body);
+        options,
+      );
+      made = parseJobInfo(answer.body);
+      return made;
+    } finally {
+      if (options.meter) options.meter.orphans = (options.meter.orphans ?? 0) + lostAt.length;
+      if (lostAt.length > 0) this.#session.log.warn(orphansText(what, lostAt, made));
+    }
   }
 
   /**
@@ -181,6 +184,16 @@ function jobPath(jobId: string): string {
     );
   }
   return `${JOBS}/${jobId}`;
+}
+
+/** Their ids came with the answers, so kind and time are all there is to find them by. */
+function orphansText(what: string, lostAt: readonly Date[], made: JobInfo | undefined): string {
+  const count = lostAt.length === 1 ? 'one more job' : `up to ${lostAt.length} more jobs`;
+  const instead = made === undefined ? '' : `; job ${made.id} was made in its place`;
+  return (
+    `${what}: no answer at ${lostAt.map((at) => at.toISOString()).join(', ')}${instead}. There may be ${count} of that ` +
+    'moment, Open and empty: it loads nothing, and can be aborted in Setup, Bulk Data Load Jobs'
+  );
 }
 
 function createBody(spec: JobSpec): Record<string, string> {

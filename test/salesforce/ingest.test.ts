@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Fault, type Org, type OrgOptions, startOrg } from '../../sandbox/org/org.ts';
 import { type ErrorCode, isLoadError } from '../../src/errors.ts';
 import type { JobSpec } from '../../src/job.ts';
+import type { Logger } from '../../src/log.ts';
 import { IngestApi, type JobInfo } from '../../src/salesforce/ingest.ts';
 import { parseJobInfo } from '../../src/salesforce/job-info.ts';
 import { BodyBrokenOff, isDoubtful, isRefusal } from '../../src/salesforce/outcome.ts';
@@ -65,6 +66,12 @@ describe('the ingest calls', () => {
       () => session.close(),
     );
     return { org, api: new IngestApi(session), clock, session };
+  }
+
+  function warnLog() {
+    const warnings: string[] = [];
+    const log: Logger = { info: () => {}, warn: (text) => warnings.push(text), error: () => {} };
+    return { log, warnings };
   }
 
   async function finished(api: IngestApi, jobId: string): Promise<JobInfo> {
@@ -201,7 +208,8 @@ describe('the ingest calls', () => {
     ];
     for (const [name, fault, orphans] of faults) {
       it(`is made again after ${name}; orphans counted: ${orphans}`, async () => {
-        const { api, org, clock } = await bench();
+        const { log, warnings } = warnLog();
+        const { api, org, clock } = await bench({}, { log });
         org.faults.add({ kind: 'status', method: 'POST', path: /ingest$/, times: 1, ...fault });
         const meter = { calls: 0, orphans: 0 };
         const job = await clock.runUntil(api.create(SPEC, { meter }));
@@ -209,8 +217,29 @@ describe('the ingest calls', () => {
         assert.equal(meter.orphans, orphans);
         assert.equal(meter.calls, 2);
         assert.equal(org.audit.requests(/ingest$/, 'POST').length, 2);
+        const told = warnings.filter((text) => text.includes('Open and empty'));
+        assert.equal(told.length, orphans);
+        if (orphans > 0)
+          assert.match(
+            told[0] ?? '',
+            new RegExp(`\\(insert Contact\\): .* job ${job.id} was made in its place`),
+          );
       });
     }
+
+    it('that is broken off by us after it was sent says what it may have left', async () => {
+      const { log, warnings } = warnLog();
+      const { api, org } = await bench({}, { log });
+      const number = org.faults.add({ kind: 'hang', method: 'POST', path: /ingest$/ });
+      const stop = new AbortController();
+      const meter = { calls: 0, orphans: 0 };
+      const creating = api.create(SPEC, { meter, signal: stop.signal });
+      await until(() => org.faults.struck(number) > 0, 'the call is in the air');
+      stop.abort(new Error('closed'));
+      await assert.rejects(creating, /closed/);
+      assert.equal(meter.orphans, 1);
+      assert.match(warnings.join('\n'), /\(insert Contact\): no answer at \d{4}-.*There may be one more job/);
+    });
   });
 
   describe('upload', () => {
