@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import type { JobLedger, LoadHold } from '../database/ledger/job-ledger.ts';
 import { LoadError, reasonOf } from '../errors.ts';
 import type { Job, JobSpec } from '../job.ts';
@@ -39,7 +39,10 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
 /** However long they take: a slow line may need longer for one upload than an outage is waited for. */
 const LEAST_TRIES = 3;
-/** A redeploy has ten seconds in all; an abort that takes longer leaves an Open job, which never runs. */
+/**
+ * By the machine's clock, as Node-RED counts: a redeploy has ten seconds in all. An abort that takes longer leaves an Open
+ * job, which never runs.
+ */
 const FAREWELL_MS = 4000;
 
 /**
@@ -117,9 +120,9 @@ export class Uploader {
 
   /** Never `closing`, so it never ran: aborting it, or leaving it Open where even that fails, loses and doubles nothing. */
   async #discard(job: Job, error: unknown): Promise<void> {
-    const { ingest, ledger, meters, clock, closing, onWastedCalls, onLeftOpen } = this.#options;
+    const { ingest, ledger, meters, closing, onWastedCalls, onLeftOpen } = this.#options;
     const meter = meters.of(job.id);
-    const isAborted = await within(clock, FAREWELL_MS, (signal) =>
+    const isAborted = await within(systemClock, FAREWELL_MS, (signal) =>
       ingest.abort(job.id, { meter, signal }),
     ).then(
       () => true,
@@ -132,7 +135,7 @@ export class Uploader {
   }
 
   async #close(job: Job, meter: CallMeter, signal: AbortSignal): Promise<Job> {
-    const { ingest, ledger, hold, clock, onClosing } = this.#options;
+    const { ingest, ledger, hold, onClosing } = this.#options;
     if (!(await ledger.markClosing(hold, job.id))) {
       const lost = takenOver(job, hold);
       await this.#discard(job, lost);
@@ -141,7 +144,7 @@ export class Uploader {
     onClosing(job);
     try {
       // A close that is under way is better finished than left in doubt.
-      const info = await withGrace(clock, signal, FAREWELL_MS, (late) =>
+      const info = await withGrace(systemClock, signal, FAREWELL_MS, (late) =>
         ingest.close(job.id, { meter, signal: late }),
       );
       const closed = jobFromInfo(info, job);
