@@ -3,7 +3,7 @@ import { systemClock } from '../src/clock.ts';
 import type { Failure, RetriedRecord } from '../src/failure.ts';
 import { createClassifier } from '../src/failures/classify.ts';
 import { SingleRetry } from '../src/failures/retry.ts';
-import { type SalesforceConnection, settlements } from '../src/load/connection.ts';
+import { settlements } from '../src/load/connection.ts';
 import { readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SfConnectionNode } from './shared/connections.ts';
@@ -72,20 +72,11 @@ async function retry({ message, settings, signal }: Input<Settings>): Promise<Ou
     const job = await jobOfFailures(message, failures, connection, signal);
     if (!job) throw loadError('RECORD_INVALID', 'noJobOfFailures');
     const hold = await connection.holdFor(job.id, signal);
-    const { succeeded, failed, calls } = await settings.retry.retry(failures, job, { signal, hold });
-    account(connection, job.id, succeeded, calls);
+    const meter = connection.meters.of(job.id);
+    const { succeeded, failed } = await settings.retry.retry(failures, job, { signal, hold, meter });
+    settlements.find(job.id)?.noteRetried(succeeded.map(({ key }) => key));
     all.succeeded.push(...succeeded);
     all.failed.push(...failed);
   }
   return all;
-}
-
-function account(
-  connection: SalesforceConnection,
-  jobId: string,
-  succeeded: RetriedRecord[],
-  calls: number,
-): void {
-  connection.meters.of(jobId).calls += calls;
-  settlements.find(jobId)?.noteRetried(succeeded.map(({ key }) => key));
 }

@@ -44,6 +44,8 @@ export interface RetryCallOptions {
   signal?: AbortSignal | undefined;
   /** The right to run the job's load: without it no call is made. Undefined: nobody asks for one. */
   hold?: LoadHold | undefined;
+  /** Counts the HTTP requests, also of a retry that rejects. */
+  meter?: CallMeter | undefined;
 }
 
 export interface RetryResult {
@@ -87,13 +89,17 @@ export class SingleRetry {
     const signal = AbortSignal.any(
       [options.signal, options.hold?.signal].filter((each) => each !== undefined),
     );
-    const results = await withKeys(
-      this.#options.ledger,
-      wanted.map(({ key }) => key),
-      signal,
-      () => this.#send(wanted, job, { signal, hold: options.hold, meter }),
-    );
-    return { ...sorted(batch, results, job), calls: meter.calls };
+    try {
+      const results = await withKeys(
+        this.#options.ledger,
+        wanted.map(({ key }) => key),
+        signal,
+        () => this.#send(wanted, job, { signal, hold: options.hold, meter }),
+      );
+      return { ...sorted(batch, results, job), calls: meter.calls };
+    } finally {
+      if (options.meter) options.meter.calls += meter.calls;
+    }
   }
 
   async #send(

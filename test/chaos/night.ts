@@ -238,8 +238,8 @@ export class Night {
     const failures = rows.map((row) => this.#classifier.classify(row, new Date().toISOString()));
     const retryable = failures.filter((failure) => failure.retryable);
     const hold = await connection.holdFor(job.id);
-    const retried = await this.#retry.retry(retryable, job, { signal: this.#closing.signal, hold });
-    connection.meters.of(job.id).calls += retried.calls;
+    const meter = connection.meters.of(job.id);
+    const retried = await this.#retry.retry(retryable, job, { signal: this.#closing.signal, hold, meter });
     if (retried.succeeded.length > 0)
       await this.#writebacks.healed.write(retried.succeeded as unknown as SourceRecord[]);
     settlement.noteRetried(retried.succeeded.map(({ key }) => key));

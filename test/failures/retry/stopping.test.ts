@@ -146,7 +146,10 @@ describe('a retry that is stopped', () => {
       ],
     });
     const list = failures(3);
-    await assert.rejects(world.clock.runUntil(world.retry().retry(list, INSERT)), /API_DISABLED_FOR_ORG/);
+    const meter = { calls: 0 };
+    const refused = world.retry().retry(list, INSERT, { meter });
+    await assert.rejects(world.clock.runUntil(refused), /API_DISABLED_FOR_ORG/);
+    assert.equal(meter.calls, 1);
     const { succeeded } = await world.clock.runUntil(world.retry().retry(list, INSERT));
     assert.equal(succeeded.length, 3);
   });
