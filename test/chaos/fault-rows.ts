@@ -1,5 +1,6 @@
 import type { Fault, JobFault, Org, OrgOptions } from '../../sandbox/org/org.ts';
 import { seededRandom } from '../../sandbox/org/random.ts';
+import { until } from '../support/until.ts';
 import type { Night, NightOptions } from './night.ts';
 import type { NightWorld } from './night-world.ts';
 
@@ -26,9 +27,10 @@ export interface FaultRow {
   openJobs?: number;
 }
 
-/** Three jobs; of each hundred rows two heal on retry and one fails for good. */
+/** Three jobs; of each hundred rows two heal on retry, one of them only alone, and one fails for good. */
 export const ROWS = 600;
 export const ROWS_PER_JOB = 200;
+const FAILURES_PER_JOB = 6;
 /** What a job of the rows holds, in bytes, about. */
 const UPLOAD_BYTES = 6_000;
 const RESULT_BYTES = 9_000;
@@ -39,6 +41,8 @@ export const CLOSE = { method: 'PATCH', path: /\/jobs\/ingest\/\w+$/ };
 export const POLL = { method: 'GET', path: /\/jobs\/ingest\/\w+$/ };
 export const RESULTS = { method: 'GET', path: /\/(?:successfulResults|failedResults|unprocessedrecords)$/ };
 export const RETRY = { method: 'POST', path: /\/composite\/sobjects$/ };
+/** One record alone. */
+export const RETRY_ALONE = { method: 'POST', path: /\/sobjects\/Load_Test__c$/ };
 export const TOKEN = { method: 'POST', path: /\/oauth2\/token$/ };
 
 const ERROR = (errorCode: string, message: string) => [{ errorCode, message }];
@@ -309,6 +313,8 @@ const job: FaultRow[] = [
     fault: 'stalled, and let go in time',
     jobs: [{ kind: 'stall', times: 3 }],
     meanwhile: async ({ org, clock }) => {
+      // A job that is made after the release is not let go by it.
+      await until(() => org.audit.requests(CREATE.path, CREATE.method).length === 3, 'the jobs are made');
       await clock.sleep(40_000);
       org.jobFaults.release();
     },
@@ -352,22 +358,67 @@ const token: FaultRow[] = [
   {
     fault: 'all sessions ended by an administrator, again and again',
     meanwhile: async ({ org, clock }) => {
-      for (let times = 0; times < 6; times += 1) {
+      // A session that ends before its first use looks like an app that is shut out, and is told as that.
+      const used = () => org.audit.requests(/\/services\/data\//).filter(({ status }) => status < 300).length;
+      for (let times = 0, before = 0; times < 6; times += 1) {
         await clock.sleep(5000);
-        org.expireTokens();
+        if (used() > before) org.expireTokens();
+        before = used();
       }
     },
   },
 ];
 
-const retry: FaultRow[] = [
-  { fault: '503', requests: [{ ...RETRY, ...UNAVAILABLE, times: 2 }] },
-  { fault: 'reset before processing', requests: [{ ...RETRY, kind: 'drop-before', times: 2 }] },
-  { fault: 'answer lost', requests: [{ ...RETRY, kind: 'drop-after', times: 2 }] },
-  { fault: 'hang', requests: [{ ...RETRY, kind: 'hang', times: 1 }], night: IMPATIENT },
+/** In each of these the record may be in the org or not, and the answer does not tell. */
+const lostAnswers = (call: Pick<Fault, 'method' | 'path'>): FaultRow[] => [
+  { fault: '503', requests: [{ ...call, ...UNAVAILABLE, times: 2 }] },
+  { fault: 'reset before processing', requests: [{ ...call, kind: 'drop-before', times: 2 }] },
+  { fault: 'answer lost', requests: [{ ...call, kind: 'drop-after', times: 2 }] },
+  { fault: 'answer cut', requests: [{ ...call, kind: 'cut', bytes: 30, times: 2 }] },
+  { fault: 'answer cut short', requests: [{ ...call, kind: 'end-early', bytes: 30, times: 2 }] },
+  { fault: 'empty answer', requests: [{ ...call, kind: 'end-early', bytes: 0, times: 2 }] },
+  { fault: 'HTML with 200', requests: [{ ...call, kind: 'status', status: 200, body: HTML, times: 2 }] },
+  { fault: 'hang', requests: [{ ...call, kind: 'hang', times: 1 }], night: IMPATIENT },
+  { fault: 'answer too late', requests: [{ ...call, kind: 'delay', ms: 500, times: 2 }], night: IMPATIENT },
 ];
 
-export const FAULTS: Record<string, FaultRow[]> = { create, upload, close, poll, results, job, token, retry };
+const retry: FaultRow[] = [
+  ...lostAnswers(RETRY),
+  {
+    fault: 'refused to the user in the middle: what is stored is known when the rest is sent',
+    requests: [
+      { ...RETRY, kind: 'status', status: 403, body: ERROR('API_DISABLED_FOR_ORG', 'not enabled'), nth: 2 },
+    ],
+    codes: ['SF_REQUEST_FAILED'],
+    ready: FAILURES_PER_JOB,
+  },
+];
+const retryAlone: FaultRow[] = [
+  ...lostAnswers(RETRY_ALONE),
+  {
+    fault: 'refused to the user in the middle: what is stored is known when the rest is sent',
+    requests: [
+      {
+        ...{ ...RETRY_ALONE, kind: 'status', status: 403, nth: 3 },
+        body: ERROR('API_DISABLED_FOR_ORG', 'not enabled'),
+      },
+    ],
+    codes: ['SF_REQUEST_FAILED'],
+    ready: FAILURES_PER_JOB,
+  },
+];
+
+export const FAULTS: Record<string, FaultRow[]> = {
+  create,
+  upload,
+  close,
+  poll,
+  results,
+  job,
+  token,
+  retry,
+  retryAlone,
+};
 
 export function strike(org: Org, { requests = [], jobs = [] }: FaultRow): void {
   for (const fault of requests) org.faults.add(fault);

@@ -4,11 +4,11 @@ import { Night } from './night.ts';
 import { receiptsAddUp, type Standing, standing } from './night-verdict.ts';
 import { NightWorld } from './night-world.ts';
 
-/** Two in a hundred heal on retry, one in a hundred fails for good. */
+/** Two in a hundred heal on retry, one of them only alone, and one in a hundred fails for good. */
 function keys(): string[] {
   const marks = new Map([
     [7, 'LOCK-'],
-    [57, 'LOCK-'],
+    [57, 'APEX-'],
     [33, 'VALIDATION-'],
   ]);
   return Array.from({ length: ROWS }, (_, index) => `row-${marks.get(index % 100) ?? ''}${index}`);

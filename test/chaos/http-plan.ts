@@ -50,6 +50,8 @@ const ANY: DrawFault[] = [
   status(200, HTML),
   () => ({ kind: 'hang' }),
   (random) => ({ kind: 'delay', ms: between(random, 1, 150) }),
+  // Processed, and answered when nobody waits for it any more (the time-outs of http-run.ts).
+  (random) => ({ kind: 'delay', ms: between(random, 1000, 1300) }),
   (random) => ({ kind: 'cut', bytes: between(random, 0, 200) }),
   (random) => ({ kind: 'end-early', bytes: between(random, 0, 200) }),
 ];
