@@ -95,13 +95,13 @@ async function replay(
         sendClaims(input, filter, most, made, signal, async (message, claim) => {
           await send(message);
           meter.add(claim?.records.length ?? 0);
-          status.working(meter.text());
+          status.working(() => meter.text());
         }),
     );
   } finally {
     await releaseUntaken(settings.replay, made);
   }
-  status.done(meter.text());
+  status.done(() => meter.text());
 }
 
 /** One claim ahead of what is sent, so that the last batch is known as such. */

@@ -36,8 +36,10 @@ export default function (RED: Red): void {
         const { stored, alreadyThere } = await letters.store(batch, signal);
         account(batch);
         meter.add(stored);
-        const kept = meter.text();
-        status.done(alreadyThere > 0 ? text('status.thereBefore', { kept, there: alreadyThere }) : kept);
+        status.done(() => {
+          const kept = meter.text();
+          return alreadyThere > 0 ? text('status.thereBefore', { kept, there: alreadyThere }) : kept;
+        });
         send(message);
       },
     });

@@ -88,7 +88,7 @@ export default function (RED: Red): void {
         };
         const { runId, rejected } = await intake.take(input.message, read, input.signal);
         if (records > 0) meter.add(records);
-        status.working(meter.text());
+        status.working(() => meter.text());
         if (rejected.length === 0) return;
         input.send([null, rejectedBatch(input, { runId, loadName: load.loadName }, rejected), null]);
       },

@@ -133,7 +133,7 @@ async function sendResults(
     for await (const { value, last } of markingLast<object[]>(files.rows(kind, batchSize, signal))) {
       await send(output.batch(carried, value, last), index);
       meter.add(value.length);
-      status.working(meter.text());
+      status.working(() => meter.text());
     }
     const closing = output.closing(carried);
     if (closing) await send(closing, index);

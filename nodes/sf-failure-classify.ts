@@ -28,7 +28,7 @@ export default function (RED: Red): void {
       handle: async (input) => {
         const sorted = classify(input);
         meter.add(sorted[0].length + sorted[1].length);
-        status.done(meter.text());
+        status.done(() => meter.text());
         input.send(splitter.split(input.message, sorted));
       },
       close: () => splitter.clear(),

@@ -30,10 +30,10 @@ export default function (RED: Red): void {
       // One batch at a time: `concurrency` and the care for shared parents hold for the whole node.
       serial: true,
       handle: async (input) => {
-        status.working(meter.text());
+        status.working(() => meter.text());
         const { succeeded, failed } = await retry(input);
         meter.add(succeeded.length);
-        status.done(meter.text());
+        status.done(() => meter.text());
         input.send(splitter.split(input.message, [succeeded, failed]));
       },
       close: () => splitter.clear(),

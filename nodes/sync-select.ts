@@ -55,13 +55,13 @@ async function select(RED: Red, node: Node, input: Input<Settings>, status: Stat
   const params = await parametersOf(input);
   const count = (rows: number) => {
     meter.add(rows);
-    status.working(meter.text());
+    status.working(() => meter.text());
   };
   await sendSequence(RED, node, input, { ...settings.sequence, openedAt }, async (send, signal) => {
     if (settings.lane === 'csv') await sendFiles(input, params, signal, send, count);
     else await sendBatches(input, params, signal, send, count);
   });
-  status.done(meter.text());
+  status.done(() => meter.text());
 }
 
 type SendOut = (message: Message) => Promise<unknown>;

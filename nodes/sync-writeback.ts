@@ -40,7 +40,7 @@ export default function (RED: Red): void {
         if (withoutKey > 0) this.warn(text('warning.withoutKey', { count: withoutKey, rows: rows.length }));
         account(message, rows);
         meter.add(updated);
-        status.done(meter.text());
+        status.done(() => meter.text());
         send({ ...message, updated });
       },
     });

@@ -5,6 +5,13 @@ import type { Node, NodeStatus } from './red.ts';
 const MILLISECONDS_APART = 500;
 const LONGEST_TEXT = 60;
 
+/** Words, or what finds them when they are shown: most of what is said is said too often to be. */
+export type Words = string | (() => string);
+
+interface Saying extends Omit<NodeStatus, 'text'> {
+  text?: Words;
+}
+
 /** What a node says about itself, in verbs. The last thing said always shows, also when it was said too soon. */
 export class StatusLine {
   readonly #node: Pick<Node, 'status'>;
@@ -12,7 +19,7 @@ export class StatusLine {
   readonly #closing = new AbortController();
   #shown = '';
   #shownAt = Number.NEGATIVE_INFINITY;
-  #next: NodeStatus | undefined;
+  #next: Saying | undefined;
 
   constructor(node: Pick<Node, 'status'>, clock: Clock) {
     this.#node = node;
@@ -20,24 +27,24 @@ export class StatusLine {
   }
 
   /** Nothing to do, but worth a word. */
-  idle(text: string): void {
+  idle(text: Words): void {
     this.#say({ fill: 'grey', shape: 'dot', text });
   }
 
-  working(text: string): void {
+  working(text: Words): void {
     this.#say({ fill: 'blue', shape: 'dot', text });
   }
 
   /** For someone else: the org, the database, a turn. */
-  waiting(text: string): void {
+  waiting(text: Words): void {
     this.#say({ fill: 'yellow', shape: 'ring', text });
   }
 
-  done(text: string): void {
+  done(text: Words): void {
     this.#say({ fill: 'green', shape: 'dot', text });
   }
 
-  failed(text: string): void {
+  failed(text: Words): void {
     this.#say({ fill: 'red', shape: 'ring', text });
   }
 
@@ -52,7 +59,7 @@ export class StatusLine {
     this.#node.status({});
   }
 
-  #say(status: NodeStatus): void {
+  #say(status: Saying): void {
     if (this.#closing.signal.aborted) return;
     const due = this.#shownAt + MILLISECONDS_APART - this.#clock.now();
     const waits = this.#next !== undefined;
@@ -82,8 +89,8 @@ export class StatusLine {
   }
 }
 
-function withShortText(status: NodeStatus): NodeStatus {
-  if (status.text === undefined) return status;
-  const line = status.text.replaceAll(/\s+/g, ' ').trim();
-  return { ...status, text: line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT - 1)}…` : line };
+function withShortText({ text, ...look }: Saying): NodeStatus {
+  if (text === undefined) return look;
+  const line = (typeof text === 'string' ? text : text()).replaceAll(/\s+/g, ' ').trim();
+  return { ...look, text: line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT - 1)}…` : line };
 }
