@@ -9,7 +9,7 @@ import { runPeer } from './run-peer.ts';
 import { Surroundings } from './surroundings.ts';
 import { load, machine, sources, table } from './table.ts';
 
-const FLOWS: ReadonlySet<PathName> = new Set(['ours', 'ours-memory', 'example']);
+const FLOWS: ReadonlySet<PathName> = new Set(['ours', 'ours-memory', 'ours-csv', 'example']);
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -41,7 +41,8 @@ async function bench({ rows, runs, paths, pollMs }: BenchOptions, resources: Res
   const surroundings = await Surroundings.open(rows, resources);
   const all = new Map<PathName, Measurement[]>(paths.map((path) => [path, []]));
   for (let run = 1; run <= runs; run += 1) {
-    for (const path of paths) {
+    // There and back again, so that no path always has the same one before it.
+    for (const path of run % 2 === 1 ? paths : paths.toReversed()) {
       const measurement = await runOnce(path, surroundings, pollMs);
       all.get(path)?.push(measurement);
       console.log(`run ${run} ${path.padEnd(12)} ${short(measurement)}; load ${load()}`);

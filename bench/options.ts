@@ -20,7 +20,7 @@ Loads the same rows through each path, in turns, and prints medians.
 
   --rows N        rows of the source table (default 1000000)
   --runs N        runs of each path (default 3)
-  --only A,B,…    only these paths; default ours,array,stream,strings,floor
+  --only A,B,…    only these paths; default ours,ours-csv,array,stream,strings,floor
   --ledger WHICH  of our flow: postgres (default), memory, or both side by side
   --poll MS       between two looks at a job (default 500)
   --help          show this
@@ -30,7 +30,7 @@ ${Object.entries(PATHS)
   .map(([name, { title }]) => `  ${name.padEnd(14)}${title}`)
   .join('\n')}`;
 
-const DEFAULT_PATHS: PathName[] = ['ours', 'array', 'stream', 'strings', 'floor'];
+const DEFAULT_PATHS: PathName[] = ['ours', 'ours-csv', 'array', 'stream', 'strings', 'floor'];
 
 /** Which paths `ours` stands for. */
 const LEDGERS: Record<string, PathName[]> = {

@@ -9,6 +9,13 @@ WHERE sync_status = 'READY'
 ORDER BY id
 LIMIT 10000000`;
 
+/** The same rows under the names of their fields. */
+const SQL_OF_FIELDS = `SELECT name AS "LastName", email AS "Email", phone AS "Phone", external_id AS "External_Id__c"
+FROM pending_sf_sync
+WHERE sync_status = 'READY'
+ORDER BY id
+LIMIT 10000000`;
+
 const TO_CONTACT = `msg.payload = msg.payload.map((row) => ({
     LastName: row.name,
     Email: row.email,
@@ -17,22 +24,30 @@ const TO_CONTACT = `msg.payload = msg.payload.map((row) => ({
 }));
 return msg;`;
 
+export interface FlowOptions {
+  /** In PostgreSQL. */
+  ledger: boolean;
+  /** Of the select; with `csv` the function node has nothing to do. */
+  lane: 'records' | 'csv';
+  pollMs: number;
+}
+
 /**
  * Select → function → load → poll → results → receipt, the settings those of the example flow: what the peers do, and the
  * failures classified besides. Successes are read as records and end there; so do classified failures.
  */
-export function ourFlow({ ledger, pollMs }: { ledger: boolean; pollMs: number }): ExampleFlow {
+export function ourFlow({ ledger, lane, pollMs }: FlowOptions): ExampleFlow {
   const steps = [
     {
       id: 'select',
       type: 'sync-select',
       database: 'database',
-      sql: SQL,
+      sql: lane === 'csv' ? SQL_OF_FIELDS : SQL,
       params: '[]',
       paramsType: 'json',
       batchSize: 5000,
       ...SEQUENCE,
-      lane: 'records',
+      lane,
       wires: [['to-contact']],
     },
     {
@@ -94,7 +109,13 @@ export function ourFlow({ ledger, pollMs }: { ledger: boolean; pollMs: number })
         payloadType: 'date',
         wires: [['select']],
       },
-      { id: 'to-contact', type: 'function', func: TO_CONTACT, outputs: 1, wires: [['create']] },
+      {
+        id: 'to-contact',
+        type: 'function',
+        func: lane === 'csv' ? 'return msg;' : TO_CONTACT,
+        outputs: 1,
+        wires: [['create']],
+      },
       ...steps,
       { id: 'succeeded', type: 'function', func: 'return null;', outputs: 1, wires: [[]] },
       { id: 'failed', type: 'function', func: 'return null;', outputs: 1, wires: [[]] },

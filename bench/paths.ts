@@ -8,6 +8,10 @@ export const PATHS = {
     title: 'our flow in Node-RED, ledger in memory',
     rows: 'sync-select: a cursor, 5,000 rows at a time',
   },
+  'ours-csv': {
+    title: 'our flow in Node-RED, rows selected as a CSV file',
+    rows: 'sync-select, lane csv: COPY … TO STDOUT into a file',
+  },
   example: {
     title: 'examples/flows.json whole: dead letters and write-back included',
     rows: 'sync-select: a cursor, 5,000 rows at a time',

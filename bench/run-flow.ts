@@ -27,7 +27,8 @@ export async function runFlow(path: PathName, { env, rows }: Surroundings, pollM
 }
 
 async function flowOf(path: PathName, pollMs: number): Promise<ExampleFlow> {
-  if (path !== 'example') return ourFlow({ ledger: path === 'ours', pollMs });
+  if (path !== 'example')
+    return ourFlow({ ledger: path !== 'ours-memory', lane: path === 'ours-csv' ? 'csv' : 'records', pollMs });
   const flow = await exampleFlow();
   const faster = (node: ExampleFlow['nodes'][number]) =>
     node.type === 'sf-bulk-poll' ? { ...node, interval: pollMs / 1000 } : node;
