@@ -31,6 +31,11 @@ import type { HttpTransport } from './transport.ts';
 
 /** However often one call's token is refused, it asks for a new one at most this many times. */
 const MOST_RENEWALS = 5;
+/**
+ * Fresh tokens that not even their first call could use: one may have been ended by an administrator together with the one
+ * before, two are refused for what they are. Stop there, do not go round.
+ */
+const UNPROVEN_RENEWALS = 2;
 
 /** One line in the log per minute says that Salesforce is away, however many calls wait. */
 const ANNOUNCE_EVERY_MS = 60_000;
@@ -188,8 +193,7 @@ export class ApiCaller {
         'A new session does not change that: check the policies of the app and the rights of the user.',
       );
     }
-    // A fresh token that not even its first call may use is no better than the one before: stop here, do not go round.
-    if (renewals >= MOST_RENEWALS || (renewals > 0 && !attempt.token.accepted)) {
+    if (renewals >= MOST_RENEWALS || (renewals >= UNPROVEN_RENEWALS && !attempt.token.accepted)) {
       throw authFailed(
         request,
         said,
