@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Dirent } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -57,11 +58,21 @@ class Start {
 
   /** Files that it left, but for what the next start uses again: PostgreSQL's programs and compiled modules. */
   async leftovers(): Promise<string[]> {
-    const files = await readdir(this.#tmp, { recursive: true, withFileTypes: true });
+    const files = await this.#files();
     return files
       .filter((entry) => !entry.isDirectory())
       .map((entry) => relative(this.#tmp, join(entry.parentPath, entry.name)))
       .filter((path) => !/^(sf-bulk-postgres-|node-compile-cache)/.test(path));
+  }
+
+  /** Folders may go while they are read: then it is read again. */
+  async #files(): Promise<Dirent[]> {
+    try {
+      return await readdir(this.#tmp, { recursive: true, withFileTypes: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return this.#files();
+    }
   }
 
   async remove(): Promise<void> {
