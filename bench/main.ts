@@ -9,7 +9,7 @@ import { runPeer } from './run-peer.ts';
 import { Surroundings } from './surroundings.ts';
 import { load, machine, sources, table } from './table.ts';
 
-const FLOWS: ReadonlySet<PathName> = new Set(['ours', 'ours-memory', 'ours-csv', 'example']);
+const FLOWS: ReadonlySet<PathName> = new Set(['ours', 'ours-default', 'ours-memory', 'ours-csv', 'example']);
 
 process.exitCode = await main(process.argv.slice(2));
 

@@ -14,13 +14,15 @@ export interface BenchOptions {
 /** What was typed cannot be understood; the message says why. */
 export class UsageError extends Error {}
 
+const DEFAULT_PATHS: PathName[] = ['ours', 'ours-default', 'ours-csv', 'array', 'stream', 'strings', 'floor'];
+
 export const USAGE = `Usage: npm run bench -- [options]
 
 Loads the same rows through each path, in turns, and prints medians.
 
   --rows N        rows of the source table (default 1000000)
   --runs N        runs of each path (default 3)
-  --only A,B,…    only these paths; default ours,ours-csv,array,stream,strings,floor
+  --only A,B,…    only these paths; default ${DEFAULT_PATHS.join(',')}
   --ledger WHICH  of our flow: postgres (default), memory, or both side by side
   --poll MS       between two looks at a job (default 500)
   --help          show this
@@ -29,8 +31,6 @@ Paths:
 ${Object.entries(PATHS)
   .map(([name, { title }]) => `  ${name.padEnd(14)}${title}`)
   .join('\n')}`;
-
-const DEFAULT_PATHS: PathName[] = ['ours', 'ours-csv', 'array', 'stream', 'strings', 'floor'];
 
 /** Which paths `ours` stands for. */
 const LEDGERS: Record<string, PathName[]> = {

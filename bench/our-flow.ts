@@ -87,14 +87,14 @@ export function ourFlow({ ledger, lane, pollMs }: FlowOptions): ExampleFlow {
       ...SEQUENCE,
       settleWhen: 'accounted',
       lane: 'records',
-      wires: [['succeeded'], ['classify'], [], []],
+      wires: [[], ['classify'], [], []],
     },
     {
       id: 'classify',
       type: 'sf-failure-classify',
       ruleSet: 'complete',
       rules: [],
-      wires: [['failed'], ['failed']],
+      wires: [[], []],
     },
   ];
   const nodes: FlowNode[] = [
@@ -117,8 +117,6 @@ export function ourFlow({ ledger, lane, pollMs }: FlowOptions): ExampleFlow {
         wires: [['create']],
       },
       ...steps,
-      { id: 'succeeded', type: 'function', func: 'return null;', outputs: 1, wires: [[]] },
-      { id: 'failed', type: 'function', func: 'return null;', outputs: 1, wires: [[]] },
       debugNode('receipt', 'payload'),
       { id: 'catch', type: 'catch', scope: null, uncaught: false, wires: [['errors']] },
       debugNode('errors', 'error'),

@@ -9,7 +9,11 @@ import type { Surroundings } from './surroundings.ts';
 /** One load in a Node-RED of its own, from the press of the inject button to the receipt of the run. */
 export async function runFlow(path: PathName, { env, rows }: Surroundings, pollMs: number): Promise<Run> {
   const flow = await flowOf(path, pollMs);
-  const nodeRed = await NodeRedProcess.start({ port: 0, env });
+  const nodeRed = await NodeRedProcess.start({
+    port: 0,
+    env,
+    ...(path === 'ours-default' ? { limits: [] } : {}),
+  });
   try {
     await nodeRed.deploy(flow.nodes);
     const idle = await nodeRed.peakMemory();

@@ -19,6 +19,14 @@ export const MEMORY_LIMITS = ['--max-old-space-size=112', '--max-semi-space-size
 /** Of Node-RED's log: what a person should see. */
 const WORTH_SHOWING = /\[(warn|error)\]/;
 
+export interface StartOptions {
+  /** 0 is any that is free. */
+  port: number;
+  env: Record<string, string>;
+  /** Options of V8. */
+  limits?: readonly string[];
+}
+
 /** Node-RED 5 in a process of its own, on a user directory that goes with it, with this package linked in. */
 export class NodeRedProcess {
   readonly url: string;
@@ -27,15 +35,14 @@ export class NodeRedProcess {
   readonly #removeUserDir: () => Promise<void>;
   readonly #deployed = new Set<string>();
 
-  /** `port` 0 is any that is free. */
-  static async start({ port, env }: { port: number; env: Record<string, string> }): Promise<NodeRedProcess> {
+  static async start({ port, env, limits = MEMORY_LIMITS }: StartOptions): Promise<NodeRedProcess> {
     const userDir = await mkdtemp(join(tmpdir(), 'sf-bulk-sandbox-'));
     const removeUserDir = () => rm(userDir, { recursive: true, force: true, maxRetries: 3 });
     let child: SandboxProcess | undefined;
     try {
       await prepare(userDir);
       const program = createRequire(import.meta.url).resolve('node-red/red.js');
-      const args = [...MEMORY_LIMITS, program, '--userDir', userDir, '--port', String(port)];
+      const args = [...limits, program, '--userDir', userDir, '--port', String(port)];
       child = new SandboxProcess('Node-RED', args, { cwd: userDir, env });
       const started = child.line(/Started flows|Stopped flows/);
       const [, url = ''] = await child.line(/Server now running at (http:\S+)/);
