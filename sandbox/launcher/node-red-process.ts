@@ -15,7 +15,7 @@ const HOST = '127.0.0.1';
  * On a large machine V8 lets garbage pile up to half a gigabyte before it looks; what is alive is about 50 MB, however
  * many rows. With these limits the memory that is shown is the memory that a load needs.
  */
-export const MEMORY_LIMITS = ['--max-old-space-size=112', '--max-semi-space-size=8'];
+export const MEMORY_LIMITS = ['--max-old-space-size=88', '--max-semi-space-size=8'];
 /** Of Node-RED's log: what a person should see. */
 const WORTH_SHOWING = /\[(warn|error)\]/;
 
