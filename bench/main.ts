@@ -1,7 +1,7 @@
 /** `npm run bench`: the same rows through our flow and through its peers. See bench/README.md. */
 import { buildIfStale } from '../sandbox/launcher/built-package.ts';
 import { Interrupted, interruption, Resources, unlessAborted } from '../sandbox/launcher/resources.ts';
-import { type Measurement, measured, medians } from './measurement.ts';
+import { difference, type Measurement, measured, medians } from './measurement.ts';
 import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts';
 import type { PathName } from './paths.ts';
 import { runFlow } from './run-flow.ts';
@@ -52,6 +52,17 @@ async function bench({ rows, runs, paths, pollMs }: BenchOptions, resources: Res
   console.log(
     `\n${rows.toLocaleString('en-US')} rows, medians of ${runs} alternating runs, poll every ${pollMs} ms, ` +
       `${new Date().toISOString().slice(0, 10)}\n\n${table(rows, result)}\n\nWhere the rows come from:\n${sources(paths)}`,
+  );
+  if (paths.length === 2) console.log(inPairs(paths, all));
+}
+
+/** Of two paths, what tells them apart better than medians: a small difference drowns in what the machine does besides. */
+function inPairs(paths: PathName[], all: Map<PathName, Measurement[]>): string {
+  const [first = [], second = []] = paths.map((path) => all.get(path));
+  const { mean, standardError, median } = difference(first, second);
+  return (
+    `\n${paths.join(' less ')}, in pairs: mean ${mean.toFixed(2)} s (standard error ${standardError.toFixed(2)}), ` +
+    `median ${median.toFixed(2)} s`
   );
 }
 

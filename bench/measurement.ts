@@ -84,6 +84,24 @@ export function medians(runs: Measurement[]): Measurement {
   };
 }
 
+/** Seconds that one path took more than the other, run by run: what else the machine did then met both. */
+export interface Difference {
+  mean: number;
+  standardError: number;
+  median: number;
+}
+
+export function difference(runs: Measurement[], others: Measurement[]): Difference {
+  const each = runs.map(({ seconds }, run) => seconds - (others[run]?.seconds ?? Number.NaN));
+  const mean = sum(each) / each.length;
+  const variance = sum(each.map((value) => (value - mean) ** 2)) / (each.length - 1);
+  return { mean, standardError: Math.sqrt(variance / each.length), median: median(each) };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
