@@ -1,14 +1,12 @@
 import { rename, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { isDelimiter, isLineEnding } from '../csv/dialect.ts';
-import type { Operation } from '../data/save.ts';
 import { parseJsonObject, readAll, readJson } from '../http/body.ts';
 import { bulkError, bulkJson, type Call, empty, notFound, type Refusal, type Reply } from '../http/reply.ts';
 import type { JsonObject } from '../json.ts';
 import type { OrgModel } from '../model/model.ts';
-import type { ObjectModel } from '../model/types.ts';
 import type { ChosenRefusal, Settings } from '../options.ts';
+import { readCreateRequest } from './create-request.ts';
 import { createdInfo, FINAL_STATES, type Job, jobInfo, listedInfo, patchedInfo, type Upload } from './job.ts';
 import type { JobFaults, ResultFile } from './job-faults.ts';
 import type { Jobs } from './jobs.ts';
@@ -16,21 +14,6 @@ import { splitMultipart } from './multipart.ts';
 import type { Processor } from './processor.ts';
 import { resultBody } from './results.ts';
 import { appendUpload, receiveUpload } from './upload.ts';
-
-const OPERATIONS: readonly string[] = ['insert', 'update', 'upsert', 'delete', 'hardDelete'];
-const isOperation = (value: unknown): value is Operation =>
-  typeof value === 'string' && OPERATIONS.includes(value);
-
-/** The properties that a create call may have (reference §1.1). */
-const CREATE_KEYS: readonly string[] = [
-  'object',
-  'operation',
-  'externalIdFieldName',
-  'contentType',
-  'lineEnding',
-  'columnDelimiter',
-  'assignmentRuleId',
-];
 
 const CSV = 'text/csv; charset=UTF-8';
 const MULTIPART_LIMIT = 100_000;
@@ -62,7 +45,7 @@ export class IngestCalls {
     if (type.startsWith('multipart/form-data')) {
       return this.#createWithData(call, type);
     }
-    const job = this.#make(await readJson(call), call.version, false);
+    const job = this.#make(await readJson(call), call, false);
     return bulkJson(200, createdInfo(job));
   }
 
@@ -168,7 +151,7 @@ export class IngestCalls {
     if (content.content.toString('utf8').length > MULTIPART_LIMIT) {
       throw bulkError(400, 'INVALID_MULTIPART_REQUEST', `More than ${MULTIPART_LIMIT} characters of data`);
     }
-    const job = this.#make(parseJsonObject(info.content.toString('utf8')), call.version, true);
+    const job = this.#make(parseJsonObject(info.content.toString('utf8')), call, true);
     job.upload = await receiveUpload(
       job,
       Readable.from([content.content]),
@@ -179,93 +162,10 @@ export class IngestCalls {
     return bulkJson(200, createdInfo(job));
   }
 
-  #make(body: JsonObject, version: string, isMultipart: boolean): Job {
-    const unknown = Object.keys(body).find((key) => !CREATE_KEYS.includes(key));
-    if (unknown !== undefined) {
-      throw bulkError(400, 'JSON_PARSER_ERROR', `Unrecognized field "${unknown}"`);
-    }
-    const {
-      operation,
-      lineEnding = 'LF',
-      columnDelimiter = 'COMMA',
-      contentType = 'CSV',
-      assignmentRuleId,
-    } = body;
-    if (!isOperation(operation)) {
-      throw bulkError(400, 'INVALIDJOB', `InvalidJob : Unsupported operation: ${String(operation)}`);
-    }
-    if (!isLineEnding(lineEnding) || !isDelimiter(columnDelimiter) || contentType !== 'CSV') {
-      throw bulkError(
-        400,
-        'INVALIDJOB',
-        'InvalidJob : Unsupported contentType, lineEnding or columnDelimiter',
-      );
-    }
-    const object = this.#object(body.object, operation);
-    return this.#parts.jobs.create({
-      ...this.#externalId(object, operation, body.externalIdFieldName),
-      object,
-      operation,
-      lineEnding,
-      columnDelimiter,
-      assignmentRuleId: this.#assignmentRule(object, assignmentRuleId),
-      apiVersion: version,
-      createdById: this.#parts.userId,
-      isMultipart,
-    });
-  }
-
-  #object(name: unknown, operation: Operation): ObjectModel {
-    if (typeof name !== 'string' || name === '') {
-      throw bulkError(400, 'INVALIDJOB', 'InvalidJob : An object is required');
-    }
-    const object = this.#parts.model.find(name);
-    if (!object || object.bulk === false) {
-      throw bulkError(
-        400,
-        'INVALIDENTITY',
-        `InvalidEntity : Entity '${name}' is not supported by the Bulk API`,
-      );
-    }
-    if (operation === 'hardDelete' && !this.#parts.settings.hardDelete) {
-      throw bulkError(
-        400,
-        'FEATURENOTENABLED',
-        'FeatureNotEnabled : hardDelete operation is not enabled for this user',
-      );
-    }
-    return object;
-  }
-
-  #externalId(
-    object: ObjectModel,
-    operation: Operation,
-    name: unknown,
-  ): Pick<Job, 'externalIdField' | 'externalIdFieldName'> {
-    if (operation !== 'upsert') {
-      return { externalIdField: undefined, externalIdFieldName: undefined };
-    }
-    if (typeof name !== 'string' || name === '') {
-      const message = `InvalidJob : External ID was blank for ${object.name}. An External ID must be specified for upsert.`;
-      throw bulkError(400, 'INVALIDJOB', message);
-    }
-    const field = this.#parts.model.findField(object, name);
-    if (!field || !(field.externalId || field.idLookup)) {
-      const message = `InvalidJob : Field name provided, ${name} does not match an External ID for ${object.name}`;
-      throw bulkError(400, 'INVALIDJOB', message);
-    }
-    return { externalIdField: field, externalIdFieldName: name };
-  }
-
-  #assignmentRule(object: ObjectModel, id: unknown): string | undefined {
-    if (id === undefined || id === null || id === '') {
-      return undefined;
-    }
-    const rule = object.assignmentRules?.find((each) => each.id === id || each.id.slice(0, 15) === id);
-    if (!rule) {
-      throw bulkError(400, 'INVALIDJOB', `InvalidJob : Invalid assignment rule id: ${String(id)}`);
-    }
-    return rule.id;
+  #make(body: JsonObject, { version }: Call, isMultipart: boolean): Job {
+    const { jobs, model, settings, userId } = this.#parts;
+    const asked = readCreateRequest(body, model, settings);
+    return jobs.create({ ...asked, apiVersion: version, createdById: userId, isMultipart });
   }
 
   #checkUpload(call: Call, job: Job): void {
