@@ -180,7 +180,7 @@ export class SalesforceConnection {
     const known = await this.ledger.findJob(jobId);
     if (!known || !isUnsettled(known)) return;
     await this.ledger.parkJob(jobId, reason);
-    this.events.emit('parked', jobId, reason, again);
+    this.events.emit('parked', jobId, again);
   }
 
   async downloadResults(job: Job, signal: AbortSignal): Promise<JobResults> {

@@ -7,7 +7,7 @@ export interface JobEventMap {
   /** Every record is accounted for. */
   settled: [job: Job, receipt: Receipt];
   /** Stopped short of settled. `again`: whoever stopped it was redeployed, so it is to be sent again at once. */
-  parked: [jobId: string, reason: string, again: boolean];
+  parked: [jobId: string, again: boolean];
 }
 
 export type JobEvents = EventEmitter<JobEventMap>;

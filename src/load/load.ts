@@ -1,24 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import {
-  isUnsettled,
-  type LedgerJob,
-  type LedgerRun,
-  type LoadHold,
-  type LoadKey,
-} from '../database/ledger/job-ledger.ts';
+import { isUnsettled, type LedgerJob, type LedgerRun, type LoadHold } from '../database/ledger/job-ledger.ts';
 import { reasonOf } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
-
-import {
-  alreadyRunning,
-  named,
-  nothingToAbandon,
-  runningElsewhere,
-  stale,
-  stopped,
-  unsettled,
-} from './load-errors.ts';
+import { alreadyRunning, named, nothingToAbandon, stopped, unsettled } from './load-errors.ts';
+import { LoadHolds } from './load-holds.ts';
 import type { LoadOptions } from './load-options.ts';
 import { openRun } from './open-run.ts';
 import type { Run } from './run.ts';
@@ -42,16 +28,16 @@ export class Load implements RunningLoad {
   readonly loadName: string;
   readonly #options: LoadOptions;
   readonly #closing = new AbortController();
-  #key: LoadKey | undefined;
+  readonly #holds: LoadHolds;
   #run: Run | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   readonly #onSettled = (job: Job, receipt: Receipt): void => this.#background(this.#settled(job, receipt));
-  readonly #onParked = (jobId: string, reason: string, again: boolean): void =>
-    this.#background(this.#parked(jobId, reason, again));
+  readonly #onParked = (jobId: string, again: boolean): void => this.#background(this.#parked(jobId, again));
 
   constructor(options: LoadOptions) {
     this.#options = options;
     this.loadName = options.loadName;
+    this.#holds = new LoadHolds(options, this.#closing.signal);
     options.connection.loads.register(this);
     options.connection.events.on('settled', this.#onSettled);
     options.connection.events.on('parked', this.#onParked);
@@ -91,7 +77,7 @@ export class Load implements RunningLoad {
         return;
       }
       if (!this.#ledger.durable) return;
-      const jobs = await this.#ledger.unsettledJobs(await this.#loadKey());
+      const jobs = await this.#ledger.unsettledJobs(await this.#holds.key());
       const onlyParked = jobs.length > 0 && jobs.every(({ parkedReason }) => parkedReason !== null);
       if (!onlyParked) await this.#takeOverIfFree();
     });
@@ -104,12 +90,12 @@ export class Load implements RunningLoad {
    */
   beginRun(start: RunStart): Promise<Run> {
     return this.#inTurn(async () => {
-      this.#throwIfClosing();
+      this.#closing.signal.throwIfAborted();
       await this.#run?.endIfSettled();
       if (this.#run) await this.#refuseSecondRun(this.#run);
       const hold = await this.#acquireSettled();
       try {
-        await this.#refuseStale(start);
+        await this.#holds.refuseStale(start.openedAt);
         const record = await this.#ledger.beginRun(hold, randomUUID());
         this.#background(this.#ledger.prune(hold.load, this.#options.connection.retentionDays));
         return this.#openRun(hold, record, start.carried);
@@ -179,26 +165,6 @@ export class Load implements RunningLoad {
     return this.#options.connection.ledger;
   }
 
-  async #loadKey(): Promise<LoadKey> {
-    this.#key ??= {
-      orgId: (await this.#options.connection.session.identity({ signal: this.#closing.signal })).orgId,
-      loadName: this.loadName,
-    };
-    return this.#key;
-  }
-
-  async #acquire(): Promise<LoadHold> {
-    this.#throwIfClosing();
-    const hold = await this.#acquireIfFree();
-    if (hold) return hold;
-    throw runningElsewhere(this.loadName, this.#options.connection.loads.isHeld(this.loadName));
-  }
-
-  async #acquireIfFree(): Promise<LoadHold | undefined> {
-    const load = await this.#loadKey();
-    return this.#options.connection.keptHolds.take(this.loadName) ?? this.#ledger.acquire(load);
-  }
-
   async #refuseSecondRun(run: Run): Promise<never> {
     const inHand = run.unsettled.filter(({ id }) => this.#options.connection.inHand.has(id));
     if (run.state === 'loading') throw alreadyRunning(this.loadName, 'rows are being loaded');
@@ -210,31 +176,23 @@ export class Load implements RunningLoad {
   /** The hold of a load of which no run is unfinished; one without closed jobs is ended on the way. */
   async #acquireSettled(): Promise<LoadHold> {
     for (;;) {
-      const hold = await this.#acquire();
+      const hold = await this.#holds.acquire();
       const run = await this.#takeOver(hold, true);
       if (!run) return hold;
       if (run.state !== 'ended') throw unsettled(this.loadName, run.unsettled);
     }
   }
 
-  async #refuseStale(start: RunStart): Promise<void> {
-    if (start.openedAt === undefined) return;
-    const endedAt = await this.#ledger.lastRunEndedAt(await this.#loadKey());
-    if (!endedAt) return;
-    const ahead = (await this.#ledger.now()).getTime() - this.#options.connection.clock.now();
-    if (start.openedAt + ahead <= endedAt.getTime()) throw stale(this.loadName, endedAt);
-  }
-
   /** The job is of the run that this process holds, or will be when this resolves. */
   async #holdRunOf(known: LedgerJob): Promise<void> {
     if (this.#run?.id === known.runId) return;
-    const hold = await this.#acquire();
+    const hold = await this.#holds.acquire();
     if (!(await this.#takeOver(hold, false))) await hold.release();
   }
 
   async #takeOverIfFree(): Promise<void> {
-    if ((await this.#ledger.unfinishedRuns(await this.#loadKey())).length === 0) return;
-    const hold = await this.#acquireIfFree();
+    if ((await this.#ledger.unfinishedRuns(await this.#holds.key())).length === 0) return;
+    const hold = await this.#holds.acquireIfFree();
     if (hold && !(await this.#takeOver(hold, true))) await hold.release();
   }
 
@@ -286,11 +244,11 @@ export class Load implements RunningLoad {
     });
   }
 
-  #parked(jobId: string, reason: string, again: boolean): Promise<void> {
+  #parked(jobId: string, again: boolean): Promise<void> {
     return this.#inTurn(async () => {
       const run = this.#run;
       if (!run?.unsettled.some(({ id }) => id === jobId)) return;
-      run.park(jobId, reason);
+      run.park(jobId);
       if (!again) await this.#letGoIfStopped();
       else if (this.#options.canSend()) await this.#sendAgain(run, ({ job }) => job.id === jobId);
     });
@@ -340,10 +298,6 @@ export class Load implements RunningLoad {
     const { reason } = run.hold.signal;
     this.#options.connection.log.warn(`Load "${this.loadName}": ${reasonOf(reason)}`);
     this.#background(run.breakOff(reason));
-  }
-
-  #throwIfClosing(): void {
-    this.#closing.signal.throwIfAborted();
   }
 
   /** One thing at a time: a trigger, a take-over and a parked job never see each other's half-done work. */

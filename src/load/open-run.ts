@@ -34,22 +34,21 @@ export function openRun(load: LoadOptions, parts: RunParts): Run {
     hold,
     record,
     openWriter: (spec, onFile, signal) => openWriter(load, run, spec, onFile, signal),
-    openUploader: () =>
-      new Uploader({
-        ingest: connection.ingest,
-        ledger: connection.ledger,
-        hold,
-        meters: connection.meters,
-        clock: connection.clock,
-        runId: record.runId,
-        carried,
-        outageMs: load.outageMs,
-        beforeClose: (signal) => orAborted(signal, jobBefore),
-        onClosing: (job) => run.closing(job),
-        closing: parts.closing,
-        onLeftOpen: () => run.leaveOpen(),
-        onWastedCalls: (calls) => run.noteWastedCalls(calls),
-      }),
+    uploader: new Uploader({
+      ingest: connection.ingest,
+      ledger: connection.ledger,
+      hold,
+      meters: connection.meters,
+      clock: connection.clock,
+      runId: record.runId,
+      carried,
+      outageMs: load.outageMs,
+      beforeClose: (signal) => orAborted(signal, jobBefore),
+      onClosing: (job) => run.closing(job),
+      closing: parts.closing,
+      onLeftOpen: () => run.leaveOpen(),
+      onWastedCalls: (calls) => run.noteWastedCalls(calls),
+    }),
     onJob: (job) => {
       onJob(job, carried);
       if (mode === 'serial') jobBefore = untilFinal(load, job, over);

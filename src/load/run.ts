@@ -6,11 +6,10 @@ import type { SourceRecord } from '../record.ts';
 import type { SentClaim } from './claims.ts';
 import type { CsvSource, JobFile, JobFileWriter, Rejected } from './job-files.ts';
 import { sumReceipts } from './receipts.ts';
-import { type FileClaims, RunClaims } from './run-claims.ts';
+import { RunClaims } from './run-claims.ts';
+import { RunJobs } from './run-jobs.ts';
 import type { Uploader } from './upload.ts';
-
-/** What became of a closed job, as its run sees it. */
-type JobEnd = { job: Job; receipt: Receipt | undefined };
+import { type QueuedFile, UploadQueue } from './upload-queue.ts';
 
 export interface RunOptions {
   ledger: JobLedger;
@@ -18,19 +17,13 @@ export interface RunOptions {
   record: LedgerRun;
   /** A writer of scratch files for jobs of one kind; it hands each finished file to `onFile`. */
   openWriter: (spec: JobSpec, onFile: (file: JobFile) => void, signal: AbortSignal) => Promise<JobFileWriter>;
-  openUploader: (run: Run) => Uploader;
+  uploader: Uploader;
   /** A job is closed, or as good as closed: its message goes out. */
   onJob: (job: Job) => void;
   /** No more rows are taken. */
   onLoaded: () => void;
   /** The last job is settled and the ledger knows the run as ended. */
   onEnded: (receipt: Receipt) => Promise<void>;
-}
-
-interface QueuedFile {
-  file: JobFile;
-  spec: JobSpec;
-  claims: FileClaims;
 }
 
 /**
@@ -40,17 +33,14 @@ interface QueuedFile {
 export class Run {
   readonly id: string;
   readonly #options: RunOptions;
-  readonly #jobs = new Map<string, JobEnd>();
-  readonly #parked = new Map<string, string>();
-  readonly #queue: QueuedFile[] = [];
+  readonly #jobs = new RunJobs();
+  readonly #queue: UploadQueue;
   readonly #claims: RunClaims;
   readonly #stop = new AbortController();
   readonly #allLoaded = Promise.withResolvers<void>();
   #writer: { spec: JobSpec; files: JobFileWriter } | undefined;
-  #uploading: Promise<void> = Promise.resolve();
   #failure: unknown;
   #rejected: number;
-  #index = 0;
   #state: RunState;
   /** The one end of `loading`, whether all rows came or not. */
   #loadingOver: Promise<void> | undefined;
@@ -64,6 +54,7 @@ export class Run {
     const { ledger, record } = options;
     this.#options = options;
     this.#claims = new RunClaims(ledger);
+    this.#queue = new UploadQueue((queued) => this.#uploadNext(queued));
     this.id = record.runId;
     this.#state = record.state;
     this.#complete = record.complete;
@@ -88,32 +79,26 @@ export class Run {
 
   /** Of the closed jobs and of those that were rejected: rows of a discarded file count as never received. */
   get counts(): { received: number; rejected: number; uploaded: number } {
-    let uploaded = 0;
-    for (const { job } of this.#jobs.values()) uploaded += job.records;
+    const { uploaded } = this.#jobs;
     return { received: this.#rejected + uploaded, rejected: this.#rejected, uploaded };
   }
 
   /** Jobs that are closed and neither settled nor abandoned. */
   get unsettled(): Job[] {
-    return [...this.#jobs.values()].filter(({ receipt }) => !receipt).map(({ job }) => job);
+    return this.#jobs.unsettled;
   }
 
   /** Nothing of it goes on without a person or a trigger: all that is left of it is parked. */
   get isStopped(): boolean {
-    const { unsettled } = this;
-    return (
-      this.#state === 'loaded' && unsettled.length > 0 && unsettled.every(({ id }) => this.#parked.has(id))
-    );
+    return this.#state === 'loaded' && this.#jobs.areStopped;
   }
 
   /** Takes jobs over from an earlier process. */
   adopt(jobs: readonly LedgerJob[]): void {
-    for (const { job, receipt, state, claimIds, parkedReason } of jobs) {
-      if (state === 'open' || state === 'discarded') continue;
-      this.#jobs.set(job.id, { job, receipt: receipt ?? undefined });
-      if (parkedReason !== null && !receipt) this.#parked.set(job.id, parkedReason);
-      this.#claims.adopt(claimIds);
-      this.#index = Math.max(this.#index, job.index + 1);
+    for (const known of jobs) {
+      if (known.state === 'open' || known.state === 'discarded') continue;
+      this.#jobs.adopt(known);
+      this.#claims.adopt(known.claimIds);
     }
   }
 
@@ -143,7 +128,7 @@ export class Run {
   async finish(): Promise<void> {
     this.#throwIfBroken();
     await this.#guard(this.#writer?.files.finish(this.#stop.signal) ?? Promise.resolve());
-    await this.#guard(this.#uploading);
+    await this.#guard(this.#queue.uploaded);
     this.#throwIfBroken();
     this.#loadingOver ??= this.#loaded(true);
     await this.#loadingOver;
@@ -161,8 +146,7 @@ export class Run {
 
   /** Called by the uploader at the point of no return: until its close is confirmed, the job is parked. */
   closing(job: Job): void {
-    this.#jobs.set(job.id, { job, receipt: undefined });
-    this.#parked.set(job.id, 'its close was not confirmed');
+    this.#jobs.closing(job);
   }
 
   /** A job of it is open still: the run ends with whoever takes it over and aborts that. */
@@ -175,20 +159,16 @@ export class Run {
     this.#otherCalls += calls;
   }
 
-  park(jobId: string, reason: string): void {
-    if (this.#jobs.has(jobId)) this.#parked.set(jobId, reason);
+  park(jobId: string): void {
+    this.#jobs.park(jobId);
   }
 
   unpark(jobId: string): void {
-    this.#parked.delete(jobId);
+    this.#jobs.unpark(jobId);
   }
 
   async settle(job: Job, receipt: Receipt): Promise<void> {
-    const known = this.#jobs.get(job.id);
-    if (!known || known.receipt) return;
-    this.#jobs.set(job.id, { job, receipt });
-    this.#parked.delete(job.id);
-    await this.endIfSettled();
+    if (this.#jobs.settle(job, receipt)) await this.endIfSettled();
   }
 
   /** Ends the run when nothing is left of it; resolves when that is written down. Without its hold another one ends it. */
@@ -229,42 +209,30 @@ export class Run {
     this.#spec ??= spec;
     if (this.#writer && sameSpec(this.#writer.spec, spec)) return this.#writer.files;
     await this.#guard(this.#writer?.files.finish(this.#stop.signal) ?? Promise.resolve());
-    const onFile = (file: JobFile) => this.#enqueue(file, spec);
+    const onFile = (file: JobFile) => {
+      const claims = this.#claims.ofFile(this.#writer?.files.taken ?? 0);
+      this.#queue.add({ file, spec, claims });
+    };
     const files = await this.#guard(this.#options.openWriter(spec, onFile, this.#stop.signal));
     this.#writer = { spec, files };
     return files;
   }
 
-  #enqueue(file: JobFile, spec: JobSpec): void {
-    this.#queue.push({ file, spec, claims: this.#claims.ofFile(this.#writer?.files.taken ?? 0) });
-    if (this.#queue.length === 1) this.#uploading = this.#uploading.then(() => this.#uploadQueue());
-    // A failure reaches whoever writes next, or finishes; nothing is lost by not listening here.
-    this.#uploading.catch(() => {});
-  }
-
-  async #uploadQueue(): Promise<void> {
-    const uploader = this.#options.openUploader(this);
-    for (let next = this.#queue[0]; next; next = this.#queue[0]) {
-      try {
-        this.#stop.signal.throwIfAborted();
-        this.#options.onJob(await this.#upload(uploader, next));
-      } catch (error) {
-        this.#fail(error);
-        throw error;
-      } finally {
-        await next.file.remove();
-      }
-      this.#queue.shift();
+  async #uploadNext(queued: QueuedFile): Promise<void> {
+    try {
+      this.#stop.signal.throwIfAborted();
+      this.#options.onJob(await this.#upload(queued));
+    } catch (error) {
+      this.#fail(error);
+      throw error;
     }
   }
 
-  async #upload(uploader: Uploader, { file, spec, claims }: QueuedFile): Promise<Job> {
-    const index = this.#index;
-    this.#index += 1;
+  async #upload({ file, spec, claims }: QueuedFile): Promise<Job> {
+    const index = this.#jobs.takeIndex();
     const signal = AbortSignal.any([this.#stop.signal, this.hold.signal]);
-    const job = await uploader.upload(file, spec, index, claims, signal);
-    this.#jobs.set(job.id, { job, receipt: this.#jobs.get(job.id)?.receipt });
-    this.#parked.delete(job.id);
+    const job = await this.#options.uploader.upload(file, spec, index, claims, signal);
+    this.#jobs.closed(job);
     return job;
   }
 
@@ -292,10 +260,8 @@ export class Run {
   }
 
   async #giveUp(): Promise<void> {
-    // Why that failed is the reason of the breaking off, or of less weight.
-    await this.#uploading.catch(() => {});
     await this.#writer?.files.discard();
-    for (const { file } of this.#queue.splice(0)) await file.remove();
+    await this.#queue.discard();
     await this.#loaded(false);
   }
 
@@ -322,8 +288,7 @@ export class Run {
 
   async #receipt(): Promise<Receipt> {
     const { ledger, record } = this.#options;
-    const receipts = [...this.#jobs.values()].flatMap(({ receipt }) => receipt ?? []);
-    return sumReceipts(receipts, {
+    return sumReceipts(this.#jobs.receipts, {
       runId: this.id,
       loadName: record.load.loadName,
       spec: this.#spec,
