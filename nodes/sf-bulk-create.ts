@@ -79,18 +79,9 @@ export default function (RED: Red): void {
           await orAborted(input.signal, abandon(load, input));
           return;
         }
-        let records = 0;
-        const read = () => {
-          const rows = rowsOf(input.message);
-          if ('records' in rows) noteColumns(this.id, rows.records);
-          if ('records' in rows) records = rows.records.length;
-          return { rows, spec: specOf(input) };
-        };
-        const { runId, rejected } = await intake.take(input.message, read, input.signal);
+        const records = await take(input, this.id, load.loadName, intake);
         if (records > 0) meter.add(records);
         status.working(() => meter.text());
-        if (rejected.length === 0) return;
-        input.send([null, rejectedBatch(input, { runId, loadName: load.loadName }, rejected), null]);
       },
       close: async (removed) => {
         clearInterval(standIn);
@@ -148,6 +139,27 @@ type Settings = ReturnType<typeof readCreate>;
 
 function outcome({ succeeded, retried, failed, apiCalls }: Receipt): string {
   return text('status.loaded', { loaded: succeeded + retried, lost: failed - retried, count: apiCalls });
+}
+
+/** Gives the rows of a message to the load; those that Salesforce cannot take leave on output 2. Returns how many records came. */
+async function take(
+  input: Input<Settings>,
+  nodeId: string,
+  loadName: string,
+  intake: LoadIntake,
+): Promise<number> {
+  let records = 0;
+  const read = () => {
+    const rows = rowsOf(input.message);
+    if ('records' in rows) {
+      noteColumns(nodeId, rows.records);
+      records = rows.records.length;
+    }
+    return { rows, spec: specOf(input) };
+  };
+  const { runId, rejected } = await intake.take(input.message, read, input.signal);
+  if (rejected.length > 0) input.send([null, rejectedBatch(input, { runId, loadName }, rejected), null]);
+  return records;
 }
 
 /** Operation, object and external id of `msg.job` win, so that replayed dead letters go where they came from. */
