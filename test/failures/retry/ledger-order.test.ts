@@ -41,7 +41,6 @@ describe('a retry tells the ledger how a call ended before it makes the next one
   let world: World;
   before(async () => {
     world = await startWorld();
-    await world.describe.describe('Load_Test__c');
   });
   beforeEach(() => world.reset());
   after(() => world.close());

@@ -14,7 +14,6 @@ describe('a retry that is stopped', () => {
   let world: World;
   before(async () => {
     world = await startWorld();
-    await world.describe.describe('Load_Test__c');
   });
   beforeEach(() => world.reset());
   after(() => world.close());
