@@ -21,6 +21,6 @@ export function refreshTokenStore(
   const key = refreshTokenKey(credentials);
   const secret = credentials.refreshToken + (credentials.clientSecret ?? '');
   if (ledger) return new PostgresRefreshTokenStore(ledger, { key, secret, log });
-  const path = join(RED.settings.userDir ?? '.', `salesforce-refresh-token-${key.slice(0, 16)}.json`);
+  const path = join(RED.settings.userDir ?? '.', `salesforce-refresh-token-${key.slice(0, 16)}.sealed`);
   return new FileRefreshTokenStore({ path, secret, log });
 }

@@ -1,17 +1,10 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { LoadError, reasonOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { seal, unseal } from '../sealed-text.ts';
 import type { RefreshTokenStore } from './refresh-token-store.ts';
-
-interface Sealed {
-  version: 1;
-  salt: string;
-  iv: string;
-  tag: string;
-  data: string;
-}
 
 /** All users of one file in this process stand in one line. */
 const lines = new Map<string, Promise<unknown>>();
@@ -24,13 +17,12 @@ const lines = new Map<string, Promise<unknown>>();
  */
 export class FileRefreshTokenStore implements RefreshTokenStore {
   readonly #path: string;
-  readonly #secret: string | Buffer;
+  readonly #secret: string;
   readonly #log: Logger;
 
-  /** `secret`: any text or bytes, for example Node-RED's credentialSecret; the key is derived from it. */
-  constructor(options: { path: string; secret: string | Buffer; log: Logger }) {
-    if (options.secret.length === 0)
-      throw new LoadError('CONFIG_INVALID', 'no secret to keep refresh tokens with');
+  /** `secret` seals the token; the name of the file, which tells the connection, is sealed along. */
+  constructor(options: { path: string; secret: string; log: Logger }) {
+    if (options.secret === '') throw new LoadError('CONFIG_INVALID', 'no secret to keep refresh tokens with');
     this.#path = options.path;
     this.#secret = options.secret;
     this.#log = options.log;
@@ -57,17 +49,17 @@ export class FileRefreshTokenStore implements RefreshTokenStore {
   }
 
   async #read(): Promise<string | undefined> {
-    let text: string;
+    let sealed: Buffer;
     try {
-      text = await readFile(this.#path, 'utf8');
+      sealed = await readFile(this.#path);
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
     }
     try {
-      return this.#open(JSON.parse(text) as Sealed);
+      return unseal(sealed, basename(this.#path), this.#secret);
     } catch (error) {
-      // Another credentialSecret, or a damaged file: the token that a person entered may still work, and is tried.
+      // Sealed with another secret, or damaged: the token that a person entered may still work, and is tried.
       this.#log.warn(
         `the stored refresh token cannot be read (${reasonOf(error)}); the one of the credentials is used`,
       );
@@ -81,7 +73,7 @@ export class FileRefreshTokenStore implements RefreshTokenStore {
     try {
       const file = await open(fresh, 'wx', 0o600);
       try {
-        await file.writeFile(JSON.stringify(this.#seal(token)));
+        await file.writeFile(seal(token, basename(this.#path), this.#secret));
         await file.sync();
       } finally {
         await file.close();
@@ -91,33 +83,6 @@ export class FileRefreshTokenStore implements RefreshTokenStore {
       await rm(fresh, { force: true });
       throw error;
     }
-  }
-
-  #seal(token: string): Sealed {
-    const salt = randomBytes(16);
-    const iv = randomBytes(12);
-    const cipher = createCipheriv('aes-256-gcm', this.#key(salt), iv);
-    const data = Buffer.concat([cipher.update(token, 'utf8'), cipher.final()]);
-    return {
-      version: 1,
-      salt: salt.toString('base64'),
-      iv: iv.toString('base64'),
-      tag: cipher.getAuthTag().toString('base64'),
-      data: data.toString('base64'),
-    };
-  }
-
-  #open(sealed: Sealed): string {
-    const [salt, iv, tag, data] = [sealed.salt, sealed.iv, sealed.tag, sealed.data].map((part) =>
-      Buffer.from(part, 'base64'),
-    ) as [Buffer, Buffer, Buffer, Buffer];
-    const decipher = createDecipheriv('aes-256-gcm', this.#key(salt), iv, { authTagLength: 16 });
-    decipher.setAuthTag(tag);
-    return Buffer.concat([decipher.update(data), decipher.final()]).toString('utf8');
-  }
-
-  #key(salt: Buffer): Buffer {
-    return Buffer.from(hkdfSync('sha256', this.#secret, salt, 'salesforce refresh token', 32));
   }
 }
 

@@ -1,11 +1,11 @@
 import { type Clock, systemClock } from '../../clock.ts';
 import { LoadError, reasonOf } from '../../errors.ts';
 import { type Logger, silentLogger } from '../../log.ts';
+import { seal, unseal } from '../../sealed-text.ts';
 import { migrate } from '../migrate.ts';
 import type { Database } from '../pool.ts';
 import { retryWhileUnavailable } from '../retry-while-unavailable.ts';
 import type { Session } from '../session.ts';
-import { seal, unseal } from './sealed-text.ts';
 
 /** A process that is paused in the middle of a rotation must not hold the others up for longer. */
 const LONGEST_ROTATION_MS = 60_000;

@@ -1,6 +1,9 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
-/** AES-256-GCM; the key comes from the secret and a salt of its own by HKDF. Salt, nonce and tag stand before the text. */
+/**
+ * How refresh tokens are kept: AES-256-GCM, with a key that comes from the secret and a salt of its own by HKDF. Salt, nonce
+ * and tag stand before the text.
+ */
 const CIPHER = 'aes-256-gcm';
 const PURPOSE = 'sf_sync_token';
 const SALT_BYTES = 16;
