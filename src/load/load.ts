@@ -11,8 +11,6 @@ import type { Run } from './run.ts';
 import type { RunningLoad } from './running-loads.ts';
 import { abandonedReceipt, asLoaded, confirmClose, giveUpOpen } from './take-over.ts';
 
-export type { LoadMode, LoadOptions } from './load-options.ts';
-
 export interface RunStart {
   /** When the sequence was opened, by this machine's clock; undefined for rows that no tracked sender read. */
   openedAt: number | undefined;
@@ -126,7 +124,9 @@ export class Load implements RunningLoad {
         throw nothingToAbandon(this.loadName, jobId);
       await this.#holdRunOf(known);
       const receipt = abandonedReceipt(known, (await this.#ledger.now()).toISOString());
-      await this.#ledger.abandonJob(jobId, by, reason, receipt);
+      // Settled just now, after all: its receipt is the true one.
+      if (!(await this.#ledger.abandonJob(jobId, by, reason, receipt)))
+        throw nothingToAbandon(this.loadName, jobId);
       this.#options.connection.log.warn(
         `Job ${jobId} of load "${this.loadName}" was abandoned by ${by}: ${reason}`,
       );

@@ -9,7 +9,8 @@ import { type Classifier, createClassifier } from '../../src/failures/classify.t
 import { SingleRetry } from '../../src/failures/retry.ts';
 import type { Job, JobSpec } from '../../src/job.ts';
 import { type SalesforceConnection, settlements } from '../../src/load/connection.ts';
-import { Load, type LoadOptions } from '../../src/load/load.ts';
+import { Load } from '../../src/load/load.ts';
+import type { LoadOptions } from '../../src/load/load-options.ts';
 import type { JobResults } from '../../src/load/results.ts';
 import type { Settlement } from '../../src/load/settlement.ts';
 import type { Receipt } from '../../src/receipt.ts';

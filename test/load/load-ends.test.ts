@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
+import type { LedgerRun } from '../../src/database/ledger/job-ledger.ts';
 import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
 import { isLoadError, LoadError } from '../../src/errors.ts';
-import type { LoadOptions } from '../../src/load/load.ts';
+import type { LoadOptions } from '../../src/load/load-options.ts';
 import type { Run } from '../../src/load/run.ts';
 import { FastClock } from '../chaos/fast-clock.ts';
+import { aReceipt } from '../database/ledger/ledger-samples.ts';
 import {
   type ConnectOptions,
   connectTo,
@@ -21,13 +23,26 @@ const POLL = { method: 'GET', path: /\/jobs\/ingest\/\w+$/ } as const;
 const START = { openedAt: undefined, carried: {} };
 const code = (wanted: Parameters<typeof isLoadError>[1]) => (error: unknown) => isLoadError(error, wanted);
 
-/** Does what it is told before it writes an end. */
+/** Does what it is told before it writes an end, and knows what was written in which order. */
 class LedgerWithEnds extends MemoryLedger {
+  readonly order: ('began' | 'ended')[] = [];
   beforeEnd: () => Promise<void> = async () => {};
+  beforeAbandon: (jobId: string) => Promise<void> = async () => {};
+
+  override async beginRun(...run: Parameters<MemoryLedger['beginRun']>): Promise<LedgerRun> {
+    this.order.push('began');
+    return super.beginRun(...run);
+  }
 
   override async endRun(...end: Parameters<MemoryLedger['endRun']>): Promise<void> {
     await this.beforeEnd();
     await super.endRun(...end);
+    this.order.push('ended');
+  }
+
+  override async abandonJob(...job: Parameters<MemoryLedger['abandonJob']>): Promise<boolean> {
+    await this.beforeAbandon(job[0]);
+    return super.abandonJob(...job);
   }
 }
 
@@ -222,21 +237,25 @@ describe('ends of a load', () => {
     });
 
     it('is over before a new run begins, however close that follows', async () => {
-      let release: () => void = () => {};
-      ledger.beforeEnd = () => new Promise((resolve) => (release = resolve));
+      ledger.beforeEnd = () => new Promise(setImmediate);
       await under.loadAll(loadTestRecords(10));
       await under.settleAll();
-      let began = false;
-      const next = under.load.beginRun(START).then((run) => {
-        began = true;
-        return run;
-      });
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      assert.equal(began, false);
-      ledger.beforeEnd = async () => {};
-      release();
-      await (await next).finish();
+      await (await under.load.beginRun(START)).finish();
+      assert.deepEqual(ledger.order.slice(0, 3), ['began', 'ended', 'began']);
       await until(() => under.receipts.length === 2, 'both runs have their receipt');
+    });
+
+    it('stays the end of a job that is abandoned a moment too late', async () => {
+      await under.loadAll(loadTestRecords(10));
+      const [job] = under.jobs;
+      assert.ok(job);
+      ledger.beforeAbandon = async () => {
+        const settled = aReceipt({ succeeded: 10, unaccounted: 0 });
+        await ledger.settleJob(job.id, job, settled);
+        under.connection.events.emit('settled', job, settled);
+      };
+      await assert.rejects(under.load.abandon(job.id, 'Ada', 'too slow'), /nothing to abandon/);
+      assert.deepEqual([(await receipt())?.succeeded, under.receipts[0]?.unaccounted], [10, 0]);
     });
 
     it('that could not be written down is written down at the next chance', async () => {
