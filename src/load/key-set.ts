@@ -4,7 +4,7 @@ const INITIAL_SLOTS = 1024;
 
 /**
  * Counts distinct keys without keeping them: 8 bytes a key, for jobs of which a million records fail. Two keys are taken
- * for one with a chance of about n²/2⁶⁵; then a job is called settled too late, never too early.
+ * for one with a chance of about n²/2⁶⁴; then a job is called settled too late, never too early.
  */
 export class KeySet {
   #slots = new BigUint64Array(INITIAL_SLOTS);

@@ -4,8 +4,6 @@ import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import { KeySet } from './key-set.ts';
 
-export type SettleWhen = 'accounted' | 'through';
-
 /** What the three result files of a job held. */
 export interface ResultCounts {
   succeeded: number;
@@ -150,8 +148,8 @@ export class Settlement {
       'LOAD_UNSETTLED',
       `Job ${this.job.id} is not settled: ${this.#accounted.size} of ${this.counts.failed} failed records were retried or ` +
         `dead-lettered, ${this.writtenBack} of ${this.counts.succeeded} successes written back, and nothing moved for ` +
-        `${Math.round(stuckAfterMs / 1000)} s. Wire every failure to a retry or a dead letter, or set "settle when" of the ` +
-        'results node to "through".',
+        `${Math.round(stuckAfterMs / 1000)} s. Wire every failure to a retry or a dead letter, or set "Job is settled" of the ` +
+        'bulk results node to "when all batches went through the flow".',
     );
   }
 }
