@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import type { FailedRow } from '../src/failure.ts';
 import { type ClassifierOptions, createClassifier } from '../src/failures/classify.ts';
+import { median } from './measurement.ts';
 
 /** How many failures a second one process classifies. `node bench/classify.ts [rows]` */
 const ROWS = Number(process.argv[2] ?? 400_000);
@@ -28,10 +29,6 @@ function rowsOf(own: boolean): FailedRow[] {
       Score__c: '12.5',
     };
   });
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 function measure(name: string, rows: FailedRow[], options: ClassifierOptions): void {

@@ -12,6 +12,7 @@ import type { JobSpec } from '../src/job.ts';
 import { JobFileWriter } from '../src/load/job-files.ts';
 import { Scratch } from '../src/load/scratch.ts';
 import type { SourceRecord } from '../src/record.ts';
+import { median } from './measurement.ts';
 
 /**
  * Why the CSV of the hot path is our own code: the same work by csv-parse and csv-stringify and by src/csv, in turns.
@@ -215,10 +216,6 @@ const tasks: { name: string; path: string; works: Record<string, Work> }[] = [
     },
   },
 ];
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}
 
 const count = (value: number): string => Math.round(value).toLocaleString('en-US').padStart(12);
 console.log(

@@ -23,7 +23,6 @@ Loads the same rows through each path, in turns, and prints medians.
   --rows N        rows of the source table (default 1000000)
   --runs N        runs of each path (default 3)
   --only A,B,…    only these paths; default ${DEFAULT_PATHS.join(',')}
-  --ledger WHICH  of our flow: postgres (default), memory, or both side by side
   --poll MS       between two looks at a job (default 500)
   --help          show this
 
@@ -31,13 +30,6 @@ Paths:
 ${Object.entries(PATHS)
   .map(([name, { title }]) => `  ${name.padEnd(14)}${title}`)
   .join('\n')}`;
-
-/** Which paths `ours` stands for. */
-const LEDGERS: Record<string, PathName[]> = {
-  postgres: ['ours'],
-  memory: ['ours-memory'],
-  both: ['ours', 'ours-memory'],
-};
 
 /**
  * Reads the command line; undefined when help was asked for.
@@ -47,12 +39,10 @@ const LEDGERS: Record<string, PathName[]> = {
 export function readOptions(args: string[]): BenchOptions | undefined {
   const values = parsed(args);
   if (values.help) return undefined;
-  const ours = LEDGERS[values.ledger ?? 'postgres'];
-  if (ours === undefined) throw new UsageError('--ledger must be postgres, memory or both.');
   return {
     rows: wholeNumber('--rows', values.rows, 1_000_000),
     runs: wholeNumber('--runs', values.runs, 3),
-    paths: pathsOf(values.only).flatMap((path) => (path === 'ours' ? ours : [path])),
+    paths: pathsOf(values.only),
     pollMs: wholeNumber('--poll', values.poll, 500),
   };
 }
@@ -71,7 +61,6 @@ function parsed(args: string[]) {
     rows: text,
     runs: text,
     only: text,
-    ledger: text,
     poll: text,
     help: { type: 'boolean', default: false },
   } as const;

@@ -136,7 +136,6 @@ function configNodes(ledger: boolean): FlowNode[] {
     {
       id: 'database',
       type: 'sync-database',
-      // biome-ignore-start lint/suspicious/noTemplateCurlyInString: Node-RED puts the environment's values in.
       host: '${PGHOST}',
       port: '${PGPORT}',
       database: '${PGDATABASE}',
@@ -154,7 +153,6 @@ function configNodes(ledger: boolean): FlowNode[] {
       retentionDays: 30,
       apiBudget: 90,
       credentials: { clientId: '${SF_CLIENT_ID}', clientSecret: '${SF_CLIENT_SECRET}' },
-      // biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above.
     },
   ];
 }
