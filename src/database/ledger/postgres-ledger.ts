@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../../clock.ts';
+import { LoadError } from '../../errors.ts';
 import type { Job } from '../../job.ts';
 import { type Logger, silentLogger } from '../../log.ts';
 import type { Receipt } from '../../receipt.ts';
@@ -107,8 +108,10 @@ export class PostgresLedger implements JobLedger {
     const { current, added, known_run } = only(rows);
     if (!current) throw brokenOff(hold.load);
     if (!added && known_run !== runId) {
-      throw new Error(
-        `Job ${job.id} is in the ledger already, with run ${known_run}: the ledger is of another org.`,
+      throw new LoadError(
+        'CONFIG_INVALID',
+        `Job ${job.id} is in this ledger already, with run ${known_run}: the ledger is of another org. Give each org a ledger ` +
+          'of its own: a sync-database node with another database, or with a user whose schema is another one.',
       );
     }
   }

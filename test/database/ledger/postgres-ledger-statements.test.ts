@@ -97,7 +97,10 @@ describe('ledger in PostgreSQL, when statements meet a broken world', () => {
       const [one, other] = [await aRun(ledger), await aRun(ledger)];
       const job = await closedJob(ledger, one);
       const again = { job, runId: other.runId, carried: {}, claimIds: [] };
-      await assert.rejects(ledger.addJob(other.held, again), /is in the ledger already/);
+      await assert.rejects(ledger.addJob(other.held, again), {
+        code: 'CONFIG_INVALID',
+        message: /is in this ledger already.*Give each org a ledger of its own/,
+      });
     });
   });
 });
