@@ -1,6 +1,6 @@
 /** Loads records into Salesforce: as many Bulk API 2.0 ingest jobs as they need, and a receipt when all are settled. */
 import { createReadStream } from 'node:fs';
-import { systemClock } from '../src/clock.ts';
+import { LONGEST_TIMER_MS, systemClock } from '../src/clock.ts';
 import { reasonOf } from '../src/errors.ts';
 import {
   COLUMN_DELIMITERS,
@@ -104,7 +104,7 @@ export default function (RED: Red): void {
 /** `sfBulkCreateStandInSeconds` of settings.js, in milliseconds. */
 function standInEvery(RED: Red): number {
   const seconds = Number(RED.settings.sfBulkCreateStandInSeconds);
-  return (seconds > 0 ? seconds : STAND_IN_SECONDS) * 1000;
+  return Math.min((seconds > 0 ? seconds : STAND_IN_SECONDS) * 1000, LONGEST_TIMER_MS);
 }
 
 /**
