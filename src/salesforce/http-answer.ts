@@ -84,9 +84,11 @@ export class UndiciAnswer implements HttpAnswer {
   #decoded(): Readable {
     if (!/\bgzip\b/i.test(this.headers['content-encoding'] ?? '')) return this.#body;
     const gunzip = createGunzip();
-    // `pipe` alone would leave the decoder waiting when the connection breaks.
-    this.#body.on('error', (error) => gunzip.destroy(error));
-    return this.#body.pipe(gunzip);
+    const body = this.#body;
+    // `pipe` alone would leave the decoder waiting when the connection breaks, and the connection when nobody reads on.
+    body.on('error', (error) => gunzip.destroy(error));
+    gunzip.once('close', () => body.destroy());
+    return body.pipe(gunzip);
   }
 }
 

@@ -37,7 +37,7 @@ export const DEFAULT_TIMEOUTS: Timeouts = {
  * Salesforce refuses a call when 25 others have run for 20 seconds (5 in a Developer Edition; reference §3
  * "concurrent long calls"), so one session never has more under way.
  */
-const MOST_CONNECTIONS = 24;
+export const MOST_CONNECTIONS = 24;
 
 const USER_AGENT = 'node-red-contrib-salesforce-bulk';
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -11,6 +12,7 @@ import { outcomeOfFailure } from '../../src/salesforce/retry-policy.ts';
 import {
   type HttpRequest,
   HttpTransport,
+  MOST_CONNECTIONS,
   type Timeouts,
   type TlsOptions,
 } from '../../src/salesforce/transport.ts';
@@ -274,6 +276,32 @@ describe('the HTTP transport', () => {
     });
     const answer = await transport().send(request(origin));
     assert.match((await failure(answer.text())).message, /longer than/);
+  });
+
+  it('gives a connection up with the body that nobody reads to its end', async () => {
+    const open = new Set<Socket>();
+    let zipped = Buffer.alloc(0);
+    const origin = await rawServer((socket) => {
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 999999999\r\n\r\n');
+        socket.write(zipped);
+      });
+    });
+    const shared = transport();
+    zipped = gzipSync(randomBytes(300_000));
+    for (let downloads = 0; downloads < MOST_CONNECTIONS; downloads += 1) {
+      const failed = keep(await shared.send(request(origin)), () => {
+        throw new Error('no more');
+      });
+      await assert.rejects(failed, SinkFailed);
+    }
+    await until(() => open.size === 0, 'the connections of the failed downloads are closed');
+    zipped = gzipSync(Buffer.alloc(65 * 1_048_576));
+    const { message } = await failure((await shared.send(request(origin))).text());
+    assert.match(message, /longer than/);
+    await until(() => open.size === 0, 'the connection of the endless answer is closed');
   });
 
   it('keeps connections and opens no more than 24', async () => {
