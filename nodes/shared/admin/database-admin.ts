@@ -5,8 +5,16 @@ import type { SyncDatabaseNode } from '../connections.ts';
 import type { Red, Request } from '../red.ts';
 import { bodyValue, deployedNode, queryText, registerEndpoint } from './endpoint.ts';
 
-/** Design §9. */
-const OWN_TABLES = ['sf_sync_dead_letter', 'sf_sync_run', 'sf_sync_job', 'sf_sync_retry'];
+/** The dead letters, and what the ledger's migrations make. */
+const OWN_TABLES = [
+  'sf_sync_dead_letter',
+  'sf_sync_load',
+  'sf_sync_run',
+  'sf_sync_job',
+  'sf_sync_retry',
+  'sf_sync_token',
+  'sf_sync_schema_version',
+];
 
 /** A cell of the preview is for a look, not for reading. */
 const CELL_CHARACTERS = 200;
