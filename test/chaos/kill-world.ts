@@ -5,6 +5,7 @@ import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import { type EmbeddedPostgres, startPostgres } from '../../sandbox/postgres/embedded-postgres.ts';
 import { type NodeRed, prepareUserDir, startNodeRed } from '../support/node-red.ts';
 import type { PackageSource } from '../support/node-red-package.ts';
+import { until } from '../support/until.ts';
 import { CREDENTIALS, type FlowOptions, loadFlow } from './kill-flow.ts';
 
 /** Two places where Node-RED runs with the same flows: each its own user directory and user of the database. */
@@ -144,7 +145,10 @@ export class World {
   /** Cuts every connection of that Node-RED to the database. */
   async cut(place: Place): Promise<void> {
     const open = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1';
-    while ((await this.query(open, [place])).length > 0) await wait(5);
+    await until(
+      async () => (await this.query(open, [place])).length === 0,
+      `${place} has no connection to the database`,
+    );
   }
 
   /** Raised by each process that takes the load. */

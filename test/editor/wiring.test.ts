@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { closeBrowser, type Editor, openEditor } from '../support/browser.ts';
+import { until } from '../support/until.ts';
 import { startWorld, VERSIONS, type World } from './support/world.ts';
 
 /** Ids of nodes whose badge is on the canvas. */
@@ -40,12 +41,11 @@ for (const version of VERSIONS) {
 
     const hinted = () => editor.page.evaluate<string[]>(HINTED);
 
-    async function until(expected: string[]): Promise<void> {
-      const deadline = Date.now() + 5_000;
-      while ((await hinted()).join() !== expected.join() && Date.now() < deadline)
-        await editor.page.waitForTimeout(50);
-      assert.deepEqual(await hinted(), expected);
-    }
+    const areHinted = (expected: string[]) =>
+      until(
+        async () => (await hinted()).join() === expected.join(),
+        `hinted are: ${expected.join() || 'none'}`,
+      );
 
     async function cut(source: string, port: number): Promise<void> {
       await editor.page.evaluate(
@@ -71,17 +71,17 @@ for (const version of VERSIONS) {
     }
 
     it('results without a receipt', async () => {
-      await until(['sf-bulk-results']);
+      await areHinted(['sf-bulk-results']);
       await editor.edit('sf-bulk-results');
       await editor.dialog.getByText('Output 4 (receipt) leads nowhere').waitFor();
       await editor.cancel();
       await wire('sf-bulk-results', 3, 'dead-letter');
-      await until([]);
+      await areHinted([]);
     });
 
     it('poll without output 2', async () => {
       await cut('sf-bulk-poll', 1);
-      await until(['sf-bulk-poll', 'sf-bulk-results']);
+      await areHinted(['sf-bulk-poll', 'sf-bulk-results']);
       await editor.edit('sf-bulk-poll');
       await editor.dialog.getByText('Output 2 (failed and aborted jobs) leads nowhere').waitFor();
       await editor.cancel();
@@ -89,14 +89,14 @@ for (const version of VERSIONS) {
 
     it('classify without a dead letter behind it', async () => {
       await cut('sf-failure-classify', 1);
-      await until(['sf-bulk-results', 'sf-failure-classify']);
+      await areHinted(['sf-bulk-results', 'sf-failure-classify']);
       await wire('sf-failure-classify', 1, 'sf-single-retry');
-      await until(['sf-bulk-results']);
+      await areHinted(['sf-bulk-results']);
     });
 
     it('are warnings, not errors: the flow is valid', async () => {
       await cut('sf-bulk-poll', 1);
-      await until(['sf-bulk-poll', 'sf-bulk-results']);
+      await areHinted(['sf-bulk-poll', 'sf-bulk-results']);
       assert.equal((await editor.node('sf-bulk-poll')).valid, true);
       assert.deepEqual(editor.errors, []);
     });
@@ -104,7 +104,7 @@ for (const version of VERSIONS) {
     it('a node that was dropped just now has none', async () => {
       for (const port of [0, 1]) await cut('sf-bulk-poll', port);
       await cut('sf-bulk-create', 0);
-      await until(['sf-bulk-create', 'sf-bulk-results']);
+      await areHinted(['sf-bulk-create', 'sf-bulk-results']);
     });
   });
 }

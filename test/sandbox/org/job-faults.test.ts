@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
+import { until } from '../../support/until.ts';
 import { lines, orgFor, parsed, rows } from './client.ts';
 
 const LOADS = { object: 'Load_Test__c', operation: 'insert' };
+
+function untilProcessed({ client }: ReturnType<typeof orgFor>, id: string, count: number): Promise<void> {
+  return until(
+    async () => ((await client.info(id)).numberRecordsProcessed ?? 0) >= count,
+    `${count} records of ${id} are processed`,
+  );
+}
 
 describe("the sandbox org's faults on jobs", () => {
   const sandbox = orgFor();
@@ -56,11 +64,7 @@ describe("the sandbox org's faults on jobs", () => {
     sandbox.org.jobFaults.add({ kind: 'stall', times: 2 });
     const first = await sandbox.client.submit(LOADS, csv('stall'));
     const second = await sandbox.client.submit(LOADS, csv('stall2'));
-    const until = async (id: string): Promise<void> => {
-      while ((await sandbox.client.info(id)).numberRecordsProcessed < 400) {}
-    };
-    await until(first);
-    await until(second);
+    for (const id of [first, second]) await untilProcessed(sandbox, id, 400);
     const [a, b] = [await sandbox.client.info(first), await sandbox.client.info(first)];
     assert.deepEqual([a.state, a.numberRecordsProcessed, b.numberRecordsProcessed], ['InProgress', 400, 400]);
     await sandbox.client.setState(second, 'Aborted');
@@ -87,7 +91,10 @@ describe("the sandbox org's faults on jobs", () => {
     for (const when of ['closed', 'half', 'complete'] as const) {
       sandbox.org.jobFaults.add({ kind: 'vanish', when });
       const id = await sandbox.client.submit(LOADS, csv(`vanish-${when}`));
-      while ((await sandbox.client.call('GET', `/jobs/ingest/${id}`)).status !== 404) {}
+      await until(
+        async () => (await sandbox.client.call('GET', `/jobs/ingest/${id}`)).status === 404,
+        `${id} is gone`,
+      );
       assert.equal((await sandbox.client.call('GET', `/jobs/ingest/${id}/failedResults`)).status, 404);
     }
   });
@@ -135,7 +142,7 @@ describe("the sandbox org's jobs in time", () => {
       LOADS,
       rows('Key__c', 5000, (n) => `abort-${n}`),
     );
-    while (((await sandbox.client.info(id)).numberRecordsProcessed ?? 0) < 400) {}
+    await untilProcessed(sandbox, id, 400);
     assert.equal(parsed(await sandbox.client.setState(id, 'Aborted')).state, 'Aborted');
     const { success, unprocessed } = await sandbox.client.files(id);
     assert.ok(lines(success).length >= 400 && lines(success).length < 5000);
