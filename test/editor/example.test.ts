@@ -119,6 +119,9 @@ describe('the example, imported from the menu of a Node-RED that has the package
     });
     assert.equal(await sidebar.from('errors').count(), 0);
     assert.deepEqual(editor.errors, []);
+    // So tall that the whole flow is in sight.
+    await page.setViewportSize({ width: 1500, height: 1600 });
+    await shots.step('flow', { keepAs: 'example-flow', around: page.locator('.red-ui-flow-group') });
   });
 
   it('leaves source rows, org and dead letters in agreement', async () => {
