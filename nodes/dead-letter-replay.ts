@@ -17,7 +17,7 @@ import { loadError, text, useCatalogue } from './shared/texts.ts';
 import type { TypedInput } from './shared/typed-input.ts';
 
 const TEXT_TYPES = ['str', 'msg', 'env'] as const;
-const LIMIT_TYPES = ['num', 'msg', 'env'] as const;
+const LIMIT_TYPES = ['num', 'str', 'msg', 'env'] as const;
 const STUCK_AFTER_S = 600;
 
 type Settings = ReturnType<typeof readReplay>;

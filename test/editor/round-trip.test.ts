@@ -85,7 +85,7 @@ const FORMS: Record<string, FieldEntry[]> = {
     { label: 'Category', value: 'LOCK', property: 'category' },
     { label: 'Error code', type: 'msg.', value: 'code', property: 'errorCode' },
     { label: 'Job id', type: 'env variable', value: 'JOB_ID', property: 'jobId' },
-    { label: 'At most', value: '10000', property: 'limit' },
+    { label: 'At most', type: 'string', value: '10000', property: 'limit' },
     { label: 'Batch size', value: '50', property: 'batchSize' },
     IN_FLIGHT,
   ],
@@ -124,7 +124,7 @@ const FORMS: Record<string, FieldEntry[]> = {
 /** Which kind of value each typed input ends with. */
 const TYPES: Record<string, Record<string, string>> = {
   'sync-select': { paramsType: 'jsonata' },
-  'dead-letter-replay': { categoryType: 'str', errorCodeType: 'msg', jobIdType: 'env', limitType: 'num' },
+  'dead-letter-replay': { categoryType: 'str', errorCodeType: 'msg', jobIdType: 'env', limitType: 'str' },
 };
 
 /** What is no plain field: lists and the code editor. */

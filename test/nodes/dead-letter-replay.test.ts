@@ -100,6 +100,21 @@ describe('dead-letter-replay', () => {
     assert.deepEqual(await sent(byMessage, {}), [1], 'the limit holds without a filter');
   });
 
+  for (const limitType of ['str', 'num', 'msg', 'env']) {
+    it(`takes a limit of type ${limitType}`, async () => {
+      process.env.REPLAY_LIMIT = '2';
+      const limit = { msg: 'most', env: 'REPLAY_LIMIT' }[limitType] ?? '2';
+      assert.deepEqual(await sent(await load({ limit, limitType }), { payload: 1, most: 2 }), [1, 2]);
+    });
+  }
+
+  it('refuses a text that is no limit', async () => {
+    const bench = await load({ limit: 'all', limitType: 'str' });
+    const error = await handled(bench.node('n'), { payload: 1 });
+    assert.ok(error instanceof LoadError && error.code === 'CONFIG_INVALID');
+    assert.match(error.message, /^limit must be a whole number/);
+  });
+
   it('refuses a limit that is none, a missing table, and one of the Mule flow', async () => {
     await db.query(
       'CREATE TABLE IF NOT EXISTS mule (record_data jsonb, error_message text, job_id text, created_at date)',
