@@ -45,7 +45,7 @@ function readDatabase(properties: ConfigReader) {
     password: properties.optionalSecret('password') ?? '',
     ssl: properties.oneOf('ssl', SSL_MODES, 'disable'),
     tls: tlsOptions(properties),
-    poolSize: properties.integer('poolSize', { min: 2, max: 200, default: 10 }),
+    poolSize: properties.integer('poolSize', { min: 1, max: 200, default: 10 }),
   };
 }
 

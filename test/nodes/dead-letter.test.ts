@@ -366,7 +366,7 @@ describe('dead-letter', () => {
     }
 
     it('gets along with the smallest pool, however many batches come at once', async () => {
-      const bench = await load({}, { db: { poolSize: 2 } });
+      const bench = await load({}, { db: { poolSize: 1 } });
       const ends = Array.from({ length: 60 }, (_, n) =>
         handled(bench.node('n'), { payload: [aFailure(JOB, n), aFailure(JOB, n + 1)] }),
       );
