@@ -201,7 +201,10 @@ function malformedId(): RecordAnswer {
   return refusedHere('MALFORMED_ID', 'the Id is not 15 or 18 letters and digits');
 }
 
-/** These say something about the record; 403 and the like say it about the user or the org and are thrown. */
+/**
+ * These say something about the record. A 403 may be about the user, the org or the record, which only its code tells (the
+ * reference lists it without bodies): it is thrown like the others, and who knows the codes decides.
+ */
 const RECORD_REFUSALS = new Set([400, 404, 409, 412]);
 
 /** Without the header Salesforce runs the active assignment rule; a Bulk job without a rule runs none. */

@@ -7,6 +7,7 @@ import {
 } from '../../salesforce/outcome.ts';
 import { formatError, type ParsedError, parseRestErrors } from '../parse-error.ts';
 import type { RecordAnswer, RecordApi, SaveOptions } from '../record-api.ts';
+import { findStatusCode } from '../rules/status-codes.ts';
 import type { RetryItem, RetryJob } from './item.ts';
 
 /** What became of one record in one call. `unanswered`: nobody knows. */
@@ -21,6 +22,21 @@ export const NO_ANSWER = 'NO_ANSWER';
 const RECORD_STATUSES = new Set([400, 404, 409, 412, 413, 414]);
 /** Of these, the statuses with which one bad record spoils the call of the others. */
 const SPOILT_STATUSES = new Set([400, 413, 414]);
+/** Categories of codes that say something of a record, or of a right to it. */
+const RECORD_CATEGORIES = new Set(['PERMISSION', 'REFERENCE', 'VALIDATION']);
+/** Of the codes in these categories, those about the org, the user or the app: every call would be refused alike. */
+const CALL_CODES = new Set([
+  'API_DISABLED_FOR_ORG',
+  'COMMUNITY_NOT_ACCESSIBLE',
+  'FEATURENOTENABLED',
+  'FORBIDDEN',
+  'FUNCTIONALITY_NOT_ENABLED',
+  'FeatureNotEnabled',
+  'InvalidUser',
+  'OP_WITH_INVALID_USER_TYPE_EXCEPTION',
+  'PORTAL_NO_ACCESS',
+  'TXN_SECURITY_NO_ACCESS',
+]);
 
 /** Makes the calls of one job: the job's operation decides which. */
 export class RecordCaller {
@@ -50,7 +66,9 @@ export class RecordCaller {
       return (await this.#call(items)).map(answerOf);
     } catch (error) {
       if (isDoubtful(error)) return items.map(() => unanswered(error));
-      if (!isRefusal(error) || !RECORD_STATUSES.has(error.status)) throw error;
+      if (!isRefusal(error)) throw error;
+      if (items.length === 1 && forbidsRecord(error)) return [refused(error)];
+      if (!RECORD_STATUSES.has(error.status)) throw error;
       if (items.length > 1 && SPOILT_STATUSES.has(error.status)) return 'spoilt';
       return items.map(() => refused(error));
     }
@@ -102,6 +120,17 @@ function answerOf(answer: RecordAnswer): Answer {
 
 function refused(error: SalesforceRefusal): Answer {
   return { kind: 'refused', error: parseRestErrors(error.errors) };
+}
+
+/**
+ * A 403 of a call for one record whose only fault is about that record, such as no right to it. The reference (§8) lists
+ * the status without bodies, so the code decides: which codes come with a 403, and which with a 400, was never recorded.
+ */
+function forbidsRecord({ status, errors }: SalesforceRefusal): boolean {
+  const [fault, ...others] = errors;
+  if (status !== 403 || fault === undefined || others.length > 0) return false;
+  const known = findStatusCode(fault.errorCode);
+  return known !== undefined && RECORD_CATEGORIES.has(known.category) && !CALL_CODES.has(known.code);
 }
 
 /** Salesforce's own words where it had any, as for a 503. */

@@ -210,6 +210,52 @@ describe('a retry', () => {
     }
   });
 
+  describe('refused with HTTP 403', () => {
+    const refuse = (...codes: string[]) =>
+      world.org.faults.add({
+        ...{ path: /sobjects/, method: 'POST', kind: 'status', status: 403, times: 1, nth: 2 },
+        body: codes.map((errorCode) => ({ errorCode, message: 'x' })),
+      });
+
+    for (const code of ['INSUFFICIENT_ACCESS_OR_READONLY', 'INVALID_CROSS_REFERENCE_KEY', 'INVALID_STATUS']) {
+      it(`is that record's answer where the code is about it, as ${code} is`, async () => {
+        refuse(code);
+        const failures = contacts(numbered(3));
+        const { succeeded, failed } = await run(world.retry({ mode: 'individual' }).retry(failures, INSERT));
+        assert.equal(succeeded.length, 2);
+        assert.deepEqual(
+          failed.map(({ errorCode, retryable }) => [errorCode, retryable]),
+          [[code, false]],
+        );
+      });
+    }
+
+    for (const codes of [
+      ['API_DISABLED_FOR_ORG'],
+      ['API_CURRENTLY_DISABLED'],
+      ['FUNCTIONALITY_NOT_ENABLED'],
+      ['NOT_KNOWN_TO_ANY_TABLE'],
+      ['INSUFFICIENT_ACCESS_OR_READONLY', 'API_DISABLED_FOR_ORG'],
+    ]) {
+      it(`breaks the retry off where it is not, as with ${codes.join(' and ')}`, async () => {
+        refuse(...codes);
+        const failures = contacts(numbered(3));
+        await assert.rejects(
+          run(world.retry({ mode: 'individual' }).retry(failures, INSERT)),
+          new RegExp(codes[0] ?? ''),
+        );
+      });
+    }
+
+    it('breaks it off for a whole Collections call', async () => {
+      world.org.faults.add({
+        ...{ path: /composite/, method: 'POST', kind: 'status', status: 403 },
+        body: [{ errorCode: 'INSUFFICIENT_ACCESS_OR_READONLY', message: 'x' }],
+      });
+      await assert.rejects(run(world.retry().retry(contacts(numbered(3)), INSERT)), /INSUFFICIENT_ACCESS/);
+    });
+  });
+
   it('fails a record without its id or key in Salesforce’s words, without a call', async () => {
     const everything = createClassifier({ ruleSet: 'mule' });
     const update = { ...INSERT, operation: 'update' } as const;
