@@ -11,7 +11,7 @@ import { Doubts } from './retry/doubts.ts';
 import { makeItem, type RetryItem, type RetryJob, unsendable } from './retry/item.ts';
 import { withKeys } from './retry/keys-under-way.ts';
 import type { RetrySettings } from './retry/next-step.ts';
-import { failureNow, neverOverRest, type Result } from './retry/outcomes.ts';
+import { failureNow, judgeLatest, neverOverRest, type Result } from './retry/outcomes.ts';
 import { parentLookups } from './retry/parents.ts';
 import { RetryRun } from './retry/run.ts';
 
@@ -29,7 +29,7 @@ export interface RetryOptions {
   session: RetrySession;
   records: RecordApi;
   describe: DescribeSource;
-  /** Judges the error of an answer by the same rules as the first one (Classifier.judge). */
+  /** Judges the errors of answers (Classifier.judge). One that says what the failure said is judged as the failure was. */
   judge: (text: string) => Explanation;
   clock?: Clock;
   /** For the jitter; in [0, 1). */
@@ -134,13 +134,18 @@ export class SingleRetry {
       signal: AbortSignal;
     },
   ): RetryRun {
-    const { ledger, session, records, judge, random = Math.random } = this.#options;
+    const { ledger, session, records, random = Math.random } = this.#options;
+    const judge = (item: RetryItem) => this.#judge(item);
     const doubts = new Doubts({ records, session, ledger, job: parts.job, object: parts.object });
     const settings = { ...this.#options, outageMs: this.#options.outageMs ?? DEFAULT_OUTAGE_MS };
     return new RetryRun(
       { ...parts, settings, clock: this.#clock, random, ledger, session, judge, doubts },
       items,
     );
+  }
+
+  #judge(item: RetryItem): Explanation {
+    return judgeLatest(item, this.#options.judge);
   }
 
   /** Records as REST takes them. One without its id or key fails here, in Salesforce's words and without a call. */
@@ -157,7 +162,7 @@ export class SingleRetry {
       const reason = unsendable(item, job);
       if (reason === undefined) return true;
       item.error = reason;
-      results.set(item.original.key, { failure: failureNow(item, this.#options.judge(reason)) });
+      results.set(item.original.key, { failure: failureNow(item, this.#judge(item)) });
       return false;
     });
     return { sendable, results };

@@ -30,7 +30,7 @@ export interface CallFacts {
 
 export interface Judging {
   settings: RetrySettings;
-  judge: (text: string) => Explanation;
+  judge: (item: RetryItem) => Explanation;
   random: () => number;
 }
 
@@ -80,7 +80,7 @@ function afterRefusal(item: RetryItem, error: ParsedError, facts: CallFacts, jud
   note(item, facts, error.errorCode, error.errorMessage);
   answered(item);
   item.error = formatError(error);
-  const explanation = judging.judge(item.error);
+  const explanation = judging.judge(item);
   const wasDoubtful = item.doubtfulSince !== undefined;
   if (wasDoubtful && DUPLICATE_CODES.has(error.errorCode)) {
     // Until the look-up says whose record it is, which may itself fail.

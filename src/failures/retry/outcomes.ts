@@ -18,6 +18,22 @@ export function retriedRecord(item: RetryItem, sfId: string): RetriedRecord {
   return { key, sfId, originalData, attempts: item.attempts };
 }
 
+/**
+ * The record's latest error, judged: as the failure was when it came, by whichever rules the flow has for it, where the
+ * error says the same; else by `judge`.
+ */
+export function judgeLatest(
+  item: Pick<RetryItem, 'original' | 'error'>,
+  judge: (text: string) => Explanation,
+): Explanation {
+  const explanation = judge(item.error);
+  const { errorCode, errorMessage, errorCategory, retryable, rule } = item.original;
+  const saysMore = explanation.further.length > 0 && item.error !== item.original.error;
+  const saysTheSame =
+    explanation.errorCode === errorCode && explanation.errorMessage === errorMessage && !saysMore;
+  return saysTheSame ? { ...explanation, errorCategory, retryable, rule } : explanation;
+}
+
 /** The failure with its latest error, judged anew. */
 export function failureNow(item: RetryItem, explanation: Explanation): Failure {
   return {
@@ -97,7 +113,7 @@ export function rememberedResult(
   item: RetryItem,
   entry: RetryEntry,
   job: RetryJob,
-  judge: (text: string) => Explanation,
+  judge: (item: RetryItem) => Explanation,
 ): Result {
   const known = { ...item, attempts: entry.attempts };
   if (entry.state === 'succeeded') return { retried: retriedRecord(known, entry.sfId ?? '') };
@@ -109,7 +125,7 @@ export function rememberedResult(
     return { failure: { ...item.original, retryable: false, rule: 'stopped: given up before' } };
   }
   known.error = frame(last.errorCode, last.errorMessage);
-  return { failure: failureNow(known, judge(known.error)) };
+  return { failure: failureNow(known, judge(known)) };
 }
 
 /** Attempts that count against maxAttempts: answered, and not failed for the sake of the company. */

@@ -30,7 +30,7 @@ export interface RunParts {
   session: RetrySession;
   caller: RecordCaller;
   doubts: Doubts;
-  judge: (text: string) => Explanation;
+  judge: (item: RetryItem) => Explanation;
   job: RetryJob;
   /** No further call once it is aborted. */
   signal: AbortSignal;
@@ -127,7 +127,7 @@ export class RetryRun {
       const entry = known.get(item.original.key);
       if (entry) await this.#recall(item, entry, spent);
     }
-    await this.#end(spent.map((item) => this.#fail(item, this.#parts.judge(item.error))));
+    await this.#end(spent.map((item) => this.#fail(item, this.#parts.judge(item))));
   }
 
   async #recall(item: RetryItem, entry: RetryEntry, spent: RetryItem[]): Promise<void> {
@@ -232,7 +232,7 @@ export class RetryRun {
       const finding = findings.get(item);
       return finding?.kind === 'ours'
         ? this.#succeed(item, finding.id)
-        : this.#fail(item, this.#parts.judge(item.error));
+        : this.#fail(item, this.#parts.judge(item));
     });
     await this.#end(ended);
   }

@@ -98,6 +98,59 @@ describe('a retry', () => {
     );
   });
 
+  describe('of what the user’s own rules or the rule set `mule` call retryable', () => {
+    const TRY_LATER = 'FIELD_CUSTOM_VALIDATION_EXCEPTION:try later:Email --';
+    const answers = (message: string, times = 2) =>
+      world.org.faults.add({
+        ...{ path: /sobjects/, method: 'POST', kind: 'status', status: 400, times },
+        body: [{ errorCode: 'FIELD_CUSTOM_VALIDATION_EXCEPTION', message, fields: ['Email'] }],
+      });
+    const own = createClassifier({
+      ruleSet: 'complete',
+      rules: [{ match: 'contains', value: 'try later', category: 'TRANSIENT', retryable: true }],
+    });
+    const mule = createClassifier({ ruleSet: 'mule' });
+    for (const [rules, classifier, error] of [
+      ['own rules', own, TRY_LATER],
+      ['mule', mule, TRY_LATER],
+    ] as const) {
+      const one = (mark: string) =>
+        failureOf(classifier, `${rules} ${mark}`, { LastName: 'x', External_Id__c: `R-${mark}` }, error);
+
+      it(`tries again while the answer stays the same (${rules})`, async () => {
+        answers('try later');
+        const failure = one('heals');
+        const { succeeded, calls } = await run(world.retry({ mode: 'individual' }).retry([failure], INSERT));
+        assert.deepEqual([succeeded.length, calls], [1, 3]);
+      });
+
+      it(`keeps category and rule after maxAttempts, also when the batch comes again (${rules})`, async () => {
+        answers('try later', 9);
+        const failure = one('stays');
+        for (const calls of [3, 0]) {
+          const result = await run(world.retry({ mode: 'individual' }).retry([failure], INSERT));
+          const [left] = result.failed;
+          assert.equal(result.calls, calls);
+          assert.deepEqual(
+            [left?.errorCategory, left?.retryable, left?.rule, left?.attempts.length],
+            [failure.errorCategory, true, failure.rule, 4],
+          );
+        }
+      });
+
+      it(`judges any other answer by the complete rule set (${rules})`, async () => {
+        answers('never');
+        const failure = one('changes');
+        const { failed, calls } = await run(world.retry({ mode: 'individual' }).retry([failure], INSERT));
+        assert.equal(calls, 1);
+        assert.deepEqual(
+          failed.map(({ errorCategory, retryable, rule }) => [errorCategory, retryable, rule]),
+          [['VALIDATION', false, 'code FIELD_CUSTOM_VALIDATION_EXCEPTION']],
+        );
+      });
+    }
+  });
+
   it('waits between tries, longer each time, and gives up after maxAttempts', async () => {
     always(400, [
       { message: 'unable to obtain exclusive access to this record', errorCode: 'UNABLE_TO_LOCK_ROW' },
