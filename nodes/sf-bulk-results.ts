@@ -4,6 +4,7 @@ import { reasonOf } from '../src/errors.ts';
 import type { Job } from '../src/job.ts';
 import { settlements } from '../src/load/connection.ts';
 import type { JobResults } from '../src/load/results.ts';
+import type { Settlement } from '../src/load/settlement.ts';
 import type { ResultKind } from '../src/salesforce/ingest.ts';
 import { markingLast, OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
@@ -86,8 +87,9 @@ async function deliver(
   const startedAt = (await connection.ledger.now()).toISOString();
   status.waiting(text('status.results', { job: job.id }));
   const files = await connection.downloadResults(job, signal);
-  const settlement = await connection.openSettlement(files, settings.batchSize);
+  let settlement: Settlement | undefined;
   try {
+    settlement = await connection.openSettlement(files, settings.batchSize);
     await connection.giveBackUnprocessed(files, signal);
     await sendSequence(RED, node, input, settings.sequence, (sendOut, broken) =>
       sendResults(input, files, sendOut, broken, status),
@@ -102,7 +104,7 @@ async function deliver(
     out[RECEIPT_OUTPUT] = { ...message, payload: receipt, job };
     send(Array.from({ length: RECEIPT_OUTPUT + 1 }, (_, output) => out[output] ?? null));
   } finally {
-    settlements.close(settlement);
+    if (settlement) settlements.close(settlement);
     await files.remove();
   }
 }
