@@ -99,9 +99,12 @@ export class SalesforceConnection {
     connections.add(this);
   }
 
-  /** Where this connection's jobs and results wait on disk. */
+  /** Where this connection's jobs and results wait on disk. Where that cannot be made, the next who asks tries again. */
   scratch(): Promise<Scratch> {
-    this.#scratch ??= Scratch.open({ log: this.log });
+    this.#scratch ??= Scratch.open({ log: this.log }).catch((error) => {
+      this.#scratch = undefined;
+      throw error;
+    });
     return this.#scratch;
   }
 
