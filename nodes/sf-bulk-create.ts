@@ -1,5 +1,4 @@
 /** Loads records into Salesforce: as many Bulk API 2.0 ingest jobs as they need, and a receipt when all are settled. */
-import { createReadStream } from 'node:fs';
 import { LONGEST_TIMER_MS, systemClock } from '../src/clock.ts';
 import { reasonOf } from '../src/errors.ts';
 import {
@@ -19,6 +18,7 @@ import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin
 import { OutputSequence, readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SfConnectionNode } from './shared/connections.ts';
+import { csvFile } from './shared/csv-file.ts';
 import { whileFlowsRun } from './shared/flows-running.ts';
 import { LoadIntake, type Rows } from './shared/load-intake.ts';
 import { warnOfNoLedger } from './shared/memory-ledgers.ts';
@@ -192,7 +192,7 @@ function rowsOf(message: Message): Rows {
   const { payload, filename } = message;
   if (Array.isArray(payload)) return { records: readBatch(message).rows };
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return { csv: payload };
-  if (typeof filename === 'string' && filename !== '') return { csv: createReadStream(filename) };
+  if (typeof filename === 'string' && filename !== '') return { csv: csvFile(filename) };
   throw loadError('RECORD_INVALID', 'noRows');
 }
 

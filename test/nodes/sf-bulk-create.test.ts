@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sfBulkCreate from '../../nodes/sf-bulk-create.ts';
+import type { Message } from '../../nodes/shared/red.ts';
+import { type Org, startOrg } from '../../sandbox/org/org.ts';
+import { type ErrorCode, isLoadError, type LoadError } from '../../src/errors.ts';
+import type { Job } from '../../src/job.ts';
+import { handled, nodeHelper } from '../support/node-helper.ts';
+import { until } from '../support/until.ts';
+import { Bench } from './support/bench.ts';
+
+describe('sf-bulk-create', () => {
+  nodeHelper.use();
+  let org: Org;
+  let folder: string;
+  let loads = 0;
+
+  before(async () => {
+    org = await startOrg({ startDelayMs: 0 });
+    folder = await mkdtemp(join(tmpdir(), 'create-test-'));
+  });
+  beforeEach(() => org.reset());
+  after(async () => {
+    await rm(folder, { recursive: true });
+    await org.close();
+  });
+
+  /** A load of its own for each test: without a ledger the process remembers them. */
+  function load(change: object = {}): Promise<Bench> {
+    loads += 1;
+    const node = {
+      id: 'n',
+      type: 'sf-bulk-create',
+      connection: 'sf',
+      loadName: `load ${loads}`,
+      object: 'Load_Test__c',
+      operation: 'insert',
+      mapping: [],
+      maxRecordsPerJob: 0,
+      maxMegabytesPerJob: 100,
+      wires: [['jobs?'], ['rejected?'], ['receipts?']],
+    };
+    return Bench.load({ org, ledger: '', modules: [sfBulkCreate], nodes: [{ ...node, ...change }] });
+  }
+
+  async function refused(bench: Bench, message: Message, code: ErrorCode): Promise<LoadError> {
+    const error = await handled(bench.node('n'), message);
+    assert.ok(isLoadError(error, code), String(error));
+    return error;
+  }
+
+  async function file(name: string, content: string): Promise<string> {
+    const path = join(folder, name);
+    await writeFile(path, content);
+    return path;
+  }
+
+  const jobs = (bench: Bench) => bench.at('jobs?').map(({ job }) => job as Job);
+
+  describe('msg.filename', () => {
+    it('loads a CSV file', async () => {
+      const bench = await load();
+      const filename = await file('rows.csv', 'Name,Key__c\nOne,k1\nTwo,k2\n');
+      assert.equal(await handled(bench.node('n'), { payload: 1, filename }), undefined);
+      await until(() => jobs(bench).length === 1, 'the job is closed');
+      assert.equal(jobs(bench)[0]?.records, 2);
+    });
+
+    it('of a file that is not there is RECORD_INVALID, names it, and leaves Node-RED and the load as they were', async () => {
+      const bench = await load();
+      const filename = join(folder, 'nowhere.csv');
+      const { message } = await refused(bench, { payload: 1, filename }, 'RECORD_INVALID');
+      assert.ok(message.includes(filename), message);
+      assert.match(message, /ENOENT.*Check the path/);
+      assert.equal(await handled(bench.node('n'), { payload: [{ Name: 'One' }] }), undefined);
+    });
+
+    it('of what is no file is RECORD_INVALID', async () => {
+      const { message } = await refused(await load(), { filename: folder }, 'RECORD_INVALID');
+      assert.match(message, /EISDIR/);
+    });
+
+    it('stays closed when its run is refused', async () => {
+      const bench = await load();
+      const filename = await file('refused.csv', 'Name\nOne\n');
+      const first = handled(bench.node('n'), { payload: [{ Name: 'One' }], parts: { id: 'one', index: 0 } });
+      await refused(bench, { payload: 1, filename }, 'LOAD_ALREADY_RUNNING');
+      // One that is opened at once is open a moment later.
+      for (let turn = 0; turn < 50; turn += 1) {
+        assert.equal((await openFiles()).includes(filename), false);
+      }
+      const last = { payload: [{ Name: 'Two' }], parts: { id: 'one', index: 1, count: 2 } };
+      assert.equal(await handled(bench.node('n'), last), undefined);
+      assert.equal(await first, undefined);
+    });
+
+    it('is closed when its rows are in a job', async () => {
+      const bench = await load();
+      const filename = await file('done.csv', 'Name\nOne\n');
+      assert.equal(await handled(bench.node('n'), { filename }), undefined);
+      assert.equal((await openFiles()).includes(filename), false);
+    });
+  });
+});
+
+async function openFiles(): Promise<string[]> {
+  const links = await readdir('/proc/self/fd');
+  return Promise.all(links.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+}
