@@ -179,6 +179,8 @@ export interface JobLedger {
     keys: { key: string; jobId: string | null }[],
     hold: LoadHold | undefined,
   ): Promise<Map<string, RetryEntry>>;
+  /** What is known of these keys, and of those that were stored under one of these Salesforce ids. Changes nothing. */
+  knownRetries(of: { keys: readonly string[]; sfIds: readonly string[] }): Promise<RetryEntry[]>;
   /**
    * After the call, one statement. A key that has its final state already is left as it is: another process has said what
    * became of it. One that is `failed` takes a success, which is a fact. With a hold whose epoch has passed it rejects with

@@ -207,6 +207,14 @@ export class MemoryLedger implements JobLedger {
     return before;
   }
 
+  async knownRetries(of: { keys: readonly string[]; sfIds: readonly string[] }): Promise<RetryEntry[]> {
+    const { keys, sfIds } = of;
+    const known = [...this.#retries.values()].filter(
+      ({ key, sfId }) => keys.includes(key) || (sfId !== null && sfIds.includes(sfId)),
+    );
+    return structuredClone(known);
+  }
+
   async endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void> {
     const isCurrent = hold === undefined || this.#isCurrent(hold);
     for (const { key, state, sfId, attempts } of lastOfEach(outcomes)) {

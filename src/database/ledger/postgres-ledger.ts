@@ -177,6 +177,14 @@ export class PostgresLedger implements JobLedger {
     return known;
   }
 
+  async knownRetries(of: { keys: readonly string[]; sfIds: readonly string[] }): Promise<RetryEntry[]> {
+    const [byKey, byId] = [
+      await this.#findRetries(of.keys),
+      await this.#findRetries(of.sfIds, retries.FIND_RETRIES_OF_RECORDS),
+    ];
+    return [...new Map([...byKey, ...byId].map((entry) => [entry.key, entry])).values()];
+  }
+
   async endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void> {
     const last = lastOfEach(outcomes);
     if (last.length === 0) return;
@@ -230,9 +238,9 @@ export class PostgresLedger implements JobLedger {
     return rows;
   }
 
-  async #findRetries(keys: string[]): Promise<RetryEntry[]> {
-    if (keys.length === 0) return [];
-    return (await this.#store.rows<RetryRow>(retries.FIND_RETRIES, [keys])).map(asRetry);
+  async #findRetries(wanted: readonly string[], sql: string = retries.FIND_RETRIES): Promise<RetryEntry[]> {
+    if (wanted.length === 0) return [];
+    return (await this.#store.rows<RetryRow>(sql, [wanted])).map(asRetry);
   }
 }
 

@@ -30,6 +30,10 @@ export const BEGIN_RETRIES = `
 export const FIND_RETRIES = `
   SELECT key, job_id, state, sf_id, attempts, called_at FROM sf_sync_retry WHERE key = ANY ($1::text[])`;
 
+/** Reads the whole table, since an index would cost every retry something: asked only for what a look-up in doubt finds. */
+export const FIND_RETRIES_OF_RECORDS = `
+  SELECT key, job_id, state, sf_id, attempts, called_at FROM sf_sync_retry WHERE sf_id = ANY ($1::text[])`;
+
 /**
  * $1 keys, $2 states, $3 Salesforce ids, $4 attempts as JSON, $5, $6 org id and load name, $7 the hold's epoch; gives the
  * load's epoch. Whoever raises the epoch meanwhile waits for this statement and sees what it wrote, or is seen by it.

@@ -3,13 +3,18 @@ import type { CallOptions } from '../../salesforce/call.ts';
 import type { RecordApi, RetrySession } from '../record-api.ts';
 import type { DescribedObject } from '../rest-record.ts';
 import type { RetryItem, RetryJob } from './item.ts';
+import { type Batch, Owners } from './owners.ts';
 
 /**
  * What the org says of an insert whose answer was lost (design §7.10). `ours`: it is there, made by us and not before the
- * attempt. `absent`: nothing has that external id. `unclear`: something has it that does not count, or there is nothing to
- * look it up by; `why` says which.
+ * attempt. `absent`: nothing has that external id but what is known to be another failure's. `unclear`: something has it
+ * that does not count, or there is nothing to look it up by. `anyones`: it is there, but may as well be that of another
+ * insert in doubt with the same external id. `why` says which.
  */
-export type Finding = { kind: 'ours'; id: string } | { kind: 'absent' } | { kind: 'unclear'; why: string };
+export type Finding =
+  | { kind: 'ours'; id: string }
+  | { kind: 'absent' }
+  | { kind: 'unclear' | 'anyones'; why: string };
 
 const NUMBER_TYPES = new Set(['int', 'long', 'double', 'currency', 'percent']);
 
@@ -66,10 +71,41 @@ export class Doubts {
     return wholeSecond(ledgerMoment.getTime() + orgNow - ledgerNow);
   }
 
-  async lookUp(items: readonly RetryItem[], options: CallOptions): Promise<Map<RetryItem, Finding>> {
+  /** `call`: the items that were begun together with those looked up. */
+  async lookUp(
+    items: readonly RetryItem[],
+    { call, batch }: { call: readonly RetryItem[]; batch: Batch },
+    options: CallOptions,
+  ): Promise<Map<RetryItem, Finding>> {
     const found = await this.#find(items, options);
     const { userId } = await this.#session.identity(options);
-    return new Map(items.map((item) => [item, this.#judge(item, found, userId)]));
+    const namesakes = this.#namesakes(items, batch);
+    const owners = await Owners.find(this.#ledger, {
+      batch,
+      call,
+      namesakes: [...namesakes.values()].flat(),
+      foundIds: [...found.values()].flat().map(({ id }) => id),
+    });
+    return new Map(
+      items.map((item) => {
+        const key = this.#keyOf(item.externalId);
+        const others = namesakes.get(key)?.filter((other) => other !== item) ?? [];
+        const matches = (found.get(key) ?? []).filter(({ id }) => !owners.isOfAnother(id, item));
+        const hasRival = others.some((other) => owners.mayBeStored(other));
+        return [item, this.#judge(item, matches, { userId, hasRival })];
+      }),
+    );
+  }
+
+  /** The batch's inserts with one of the external ids of the items, by that id. */
+  #namesakes(items: readonly RetryItem[], batch: Batch): Map<string, RetryItem[]> {
+    const keys = new Set(items.map(({ externalId }) => this.#keyOf(externalId)));
+    const keyed = batch.items
+      .filter(({ verb, externalId }) => verb === 'insert' && externalId !== undefined)
+      .map((item) => ({ item, key: this.#keyOf(item.externalId) }))
+      .filter(({ key }) => keys.has(key));
+    const groups = Map.groupBy(keyed, ({ key }) => key);
+    return new Map([...groups].map(([key, group]) => [key, group.map(({ item }) => item)]));
   }
 
   async #find(items: readonly RetryItem[], options: CallOptions): Promise<Map<string, Found[]>> {
@@ -87,13 +123,20 @@ export class Doubts {
     );
   }
 
-  #judge(item: RetryItem, found: Map<string, Found[]>, userId: string): Finding {
+  #judge(
+    item: RetryItem,
+    matches: readonly Found[],
+    { userId, hasRival }: { userId: string; hasRival: boolean },
+  ): Finding {
     if (item.externalId === undefined) return { kind: 'unclear', why: this.withoutKey() };
-    const matches = found.get(this.#keyOf(item.externalId)) ?? [];
     if (matches.length === 0) return { kind: 'absent' };
     const since = item.doubtfulSince ?? Number.POSITIVE_INFINITY;
     const ours = matches.filter((match) => sameId(match.createdById, userId) && match.createdAt >= since);
     const [first, second] = ours;
+    if (first !== undefined && second === undefined && hasRival) {
+      const why = `The org has ${first.id} with the same ${this.#job.externalIdField}, but another record with that value got no answer either: nobody can tell whose it is. Compare it with both.`;
+      return { kind: 'anyones', why };
+    }
     if (first !== undefined && second === undefined) return { kind: 'ours', id: first.id };
     const ids = matches.map(({ id }) => id).join(', ');
     const why =

@@ -67,7 +67,8 @@ function failureOfOurs(
 }
 
 export function inDoubt(item: RetryItem, job: RetryJob, why: string): Failure {
-  const calledAt = item.attempts.at(-1)?.at ?? '';
+  const lost = item.attempts.findLast(({ errorCode }) => errorCode === 'NO_ANSWER');
+  const calledAt = (lost ?? item.attempts.at(-1))?.at ?? '';
   const message = `The call at ${calledAt} that would have inserted this ${job.object} got no answer, and Salesforce may or may not have stored it. ${why}`;
   return failureOfOurs(item, {
     code: IN_DOUBT,

@@ -39,6 +39,7 @@ export interface RunParts {
 /** One batch under way: which record is sent when, with whom, and what its answer means. */
 export class RetryRun {
   readonly results = new Map<RetryItem, Result>();
+  readonly #items: readonly RetryItem[];
   readonly #parts: RunParts;
   readonly #queue = new RetryQueue();
   readonly #flights = new Set<Promise<void>>();
@@ -47,6 +48,7 @@ export class RetryRun {
 
   constructor(parts: RunParts, items: readonly RetryItem[]) {
     this.#parts = parts;
+    this.#items = items;
     for (const item of items) item.alone = parts.settings.mode === 'individual';
     this.#queue.add(parts.settings.concurrency > 1 ? byParent(items) : items);
   }
@@ -102,7 +104,10 @@ export class RetryRun {
       this.#parts.signal.throwIfAborted();
       await this.#begin(items);
       begun = items;
-      await this.#settleDoubts(items.filter((item) => this.#isOpen(item) && item.inDoubt));
+      await this.#settleDoubts(
+        items.filter((item) => this.#isOpen(item) && item.inDoubt),
+        items,
+      );
       const open = items.filter((item) => this.#isOpen(item));
       if (open.length > 0) await this.#call(open);
     } catch (error) {
@@ -148,16 +153,22 @@ export class RetryRun {
   }
 
   /** Inserts without an answer: found, given up as doubtful, or known to be absent and so to be sent again. */
-  async #settleDoubts(items: readonly RetryItem[]): Promise<void> {
+  async #settleDoubts(items: readonly RetryItem[], call: readonly RetryItem[]): Promise<void> {
     if (items.length === 0) return;
-    const findings = await this.#parts.doubts.lookUp(items, this.#parts.caller.options);
+    const findings = await this.#lookUp(items, call);
     await this.#end(items.flatMap((item) => this.#settleDoubt(item, findings.get(item)) ?? []));
+  }
+
+  #lookUp(items: readonly RetryItem[], call: readonly RetryItem[]): Promise<Map<RetryItem, Finding>> {
+    const batch = { items: this.#items, results: this.results };
+    return this.#parts.doubts.lookUp(items, { call, batch }, this.#parts.caller.options);
   }
 
   #settleDoubt(item: RetryItem, finding: Finding | undefined): RetryOutcome | undefined {
     const { clock, settings } = this.#parts;
     if (finding?.kind === 'ours') return this.#succeed(item, finding.id);
-    if (finding?.kind === 'unclear') return this.#giveUpInDoubt(item, finding.why);
+    if (finding?.kind === 'unclear' || finding?.kind === 'anyones')
+      return this.#giveUpInDoubt(item, finding.why);
     return isPatient(item, clock.now(), settings) ? undefined : this.#giveUpUnanswered(item);
   }
 
@@ -193,7 +204,7 @@ export class RetryRun {
       ended.push(...this.#take(item, step));
     }
     await this.#end(ended);
-    await this.#claimOwn(maybeOwn);
+    await this.#claimOwn(maybeOwn, items);
     this.#sendAgain(again);
   }
 
@@ -225,14 +236,14 @@ export class RetryRun {
   }
 
   /** Duplicates after a lost answer: of what that call stored itself, or of something else. */
-  async #claimOwn(items: readonly RetryItem[]): Promise<void> {
+  async #claimOwn(items: readonly RetryItem[], call: readonly RetryItem[]): Promise<void> {
     if (items.length === 0) return;
-    const findings = await this.#parts.doubts.lookUp(items, this.#parts.caller.options);
+    const findings = await this.#lookUp(items, call);
     const ended = items.map((item) => {
       const finding = findings.get(item);
-      return finding?.kind === 'ours'
-        ? this.#succeed(item, finding.id)
-        : this.#fail(item, this.#parts.judge(item));
+      if (finding?.kind === 'ours') return this.#succeed(item, finding.id);
+      if (finding?.kind === 'anyones') return this.#giveUpInDoubt(item, finding.why);
+      return this.#fail(item, this.#parts.judge(item));
     });
     await this.#end(ended);
   }

@@ -49,6 +49,27 @@ export function retriesSuite(opened: () => JobLedger): void {
       assert.equal(again.get(second)?.state, 'calling', 'a failed one was begun anew');
     });
 
+    it('are known by key and by the record that was stored, without being begun', async () => {
+      const [stored, failed, other] = [randomUUID(), randomUUID(), randomUUID()];
+      const sfId = `a00${randomUUID().replaceAll('-', '').slice(0, 15)}`;
+      const begun = [stored, failed, other].map((key) => ({ key, jobId: '750x' }));
+      await ledger.beginRetries(begun, undefined);
+      await ledger.endRetries([
+        { key: stored, state: 'succeeded', sfId, attempts: [ATTEMPT] },
+        { key: failed, state: 'failed', sfId: null, attempts: [] },
+      ]);
+      const states = async (keys: string[], sfIds: string[]) =>
+        (await ledger.knownRetries({ keys, sfIds })).map(({ key, state }) => `${key} ${state}`).toSorted();
+      const expected = (...entries: string[]) => entries.toSorted();
+      assert.deepEqual(await states([], [sfId, 'a00none']), [`${stored} succeeded`]);
+      assert.deepEqual(
+        await states([stored, failed, randomUUID()], [sfId]),
+        expected(`${stored} succeeded`, `${failed} failed`),
+      );
+      assert.deepEqual(await states([failed, other], []), expected(`${failed} failed`, `${other} calling`));
+      assert.deepEqual(await states([], []), []);
+    });
+
     for (const state of ['succeeded', 'gave-up', 'in-doubt'] as const) {
       it(`that are ${state} are not begun again`, async () => {
         const key = randomUUID();

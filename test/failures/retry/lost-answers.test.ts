@@ -213,6 +213,94 @@ describe('a retry whose answer is lost', () => {
     assert.equal(world.org.audit.rows('Invoice__c'), 2);
   });
 
+  describe('among records with the same external id', () => {
+    const invoices = { ...INSERT, object: 'Invoice__c', externalIdField: 'Legacy_Key__c' } as const;
+    const invoice = (number: string) =>
+      failureOf(world.classifier, `invoice ${number}`, { Number__c: number, Legacy_Key__c: 'L-1' });
+    const twin = (name: string) =>
+      failureOf(world.classifier, `twin ${name}`, { LastName: name, External_Id__c: 'C-1' });
+    const idsOf = (object: string) => [...world.org.records(object)].map(({ Id }) => Id).toSorted();
+    const succeededIds = (result: Awaited<ReturnType<typeof run>>) =>
+      result.succeeded.map(({ sfId }) => sfId).toSorted();
+    const codesOf = (result: Awaited<ReturnType<typeof run>>) =>
+      result.failed.map(({ errorCode }) => errorCode);
+    const onlyEmpty = { totalSize: 0, done: true, records: [] };
+
+    it('does not take the record of another one of the batch for its own', async () => {
+      strike({ kind: 'drop-before', method: 'POST', nth: 2 });
+      const result = await run([invoice('N-1'), invoice('N-2')], invoices, { mode: 'individual' });
+      assert.deepEqual([result.succeeded.length, succeededIds(result)], [2, idsOf('Invoice__c')]);
+    });
+
+    it('nor that of an earlier batch, which the ledger knows', async () => {
+      await run([invoice('N-1')], invoices, { mode: 'individual' });
+      strike({ kind: 'drop-before', method: 'POST' });
+      await run([invoice('N-2')], invoices, { mode: 'individual' });
+      assert.deepEqual(
+        [...world.org.records('Invoice__c')].map((record) => record.Number__c),
+        ['N-1', 'N-2'],
+      );
+    });
+
+    it('is a duplicate, and not done, where the field is unique', async () => {
+      strike({ kind: 'drop-before', method: 'POST', nth: 2 });
+      const result = await run([twin('a'), twin('b')], INSERT, { mode: 'individual' });
+      assert.deepEqual(
+        result.succeeded.map(({ key }) => key),
+        ['twin a'],
+      );
+      assert.deepEqual(codesOf(result), ['DUPLICATE_VALUE']);
+    });
+
+    it('is its own where the others were never sent', async () => {
+      strike({ kind: 'drop-after', method: 'POST' });
+      const result = await run([invoice('N-1'), invoice('N-2')], invoices, { mode: 'individual' });
+      assert.deepEqual([result.succeeded.length, succeededIds(result)], [2, idsOf('Invoice__c')]);
+    });
+
+    it('is in doubt where one of two of a call was stored, and nobody can tell which', async () => {
+      strike({ kind: 'drop-after', method: 'POST' });
+      const result = await run([twin('a'), twin('b'), contact('C-2')], INSERT, { mode: 'collections' });
+      assert.deepEqual(
+        result.succeeded.map(({ key }) => key),
+        ['key C-2'],
+      );
+      assert.deepEqual(codesOf(result), ['IN_DOUBT', 'IN_DOUBT']);
+      assert.match(
+        result.failed[0]?.errorMessage ?? '',
+        /The org has 003\w+ with the same External_Id__c, but another record with that value got no answer either/,
+      );
+      assert.deepEqual((await run([twin('a'), twin('b')])).succeeded, []);
+      assert.equal(world.org.audit.rows('Contact'), 2);
+    });
+
+    it('is in doubt too when the duplicate tells late', async () => {
+      strike({ kind: 'drop-after', method: 'POST' });
+      strike({ kind: 'status', status: 200, body: onlyEmpty }, /query/);
+      const result = await run([twin('a'), twin('b')], INSERT, { mode: 'collections' });
+      assert.deepEqual([result.succeeded.length, codesOf(result)], [0, ['IN_DOUBT', 'IN_DOUBT']]);
+      assert.match(result.failed[0]?.attempts.at(-1)?.errorCode ?? '', /^DUPLICATE/);
+    });
+
+    it('is sent again where neither was stored', async () => {
+      strike({ kind: 'drop-before', method: 'POST' });
+      const result = await run([invoice('N-1'), invoice('N-2')], invoices, { mode: 'collections' });
+      assert.deepEqual([result.succeeded.length, succeededIds(result)], [2, idsOf('Invoice__c')]);
+    });
+
+    it('is in doubt where a process that is gone was calling for another one', async () => {
+      const both = [invoice('N-1'), invoice('N-2')];
+      await world.ledger.beginRetries(
+        both.map(({ key }) => ({ key, jobId: '750xx' })),
+        undefined,
+      );
+      await world.records.createRecord('Invoice__c', { Number__c: 'N-2', Legacy_Key__c: 'L-1' });
+      const result = await run(both, invoices, { mode: 'individual' });
+      assert.deepEqual([result.succeeded.length, codesOf(result)], [0, ['IN_DOUBT', 'IN_DOUBT']]);
+      assert.equal(world.org.audit.rows('Invoice__c'), 1);
+    });
+  });
+
   it('recognises its own record in a duplicate that turns up late', async () => {
     // The look-up comes too early (the org is still at it), the second insert meets the first one's record.
     strike({ kind: 'drop-after', method: 'POST' });
