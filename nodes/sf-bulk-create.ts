@@ -14,6 +14,7 @@ import { carriedBy } from '../src/load/kept-message.ts';
 import { Load } from '../src/load/load.ts';
 import { orAborted } from '../src/load/time-limit.ts';
 import type { Receipt } from '../src/receipt.ts';
+import { isRecord } from '../src/record.ts';
 import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
 import { OutputSequence, readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
@@ -187,10 +188,13 @@ function operationOr(value: unknown, otherwise: Operation): Operation {
   throw loadError('CONFIG_INVALID', 'operation', { operations: OPERATIONS.join(', ') });
 }
 
-/** An array is records, text or a Buffer is CSV, else `msg.filename` names a CSV file. */
+/**
+ * An array is records, text or a Buffer is CSV, else `msg.filename` names a CSV file. What is no record among records is
+ * data, and leaves on output 2; an array of nothing else is wired wrongly.
+ */
 function rowsOf(message: Message): Rows {
   const { payload, filename } = message;
-  if (Array.isArray(payload)) return { records: readBatch(message).rows };
+  if (Array.isArray(payload)) return { records: payload.some(isRecord) ? payload : readBatch(message).rows };
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return { csv: payload };
   if (typeof filename === 'string' && filename !== '') return { csv: csvFile(filename) };
   throw loadError('RECORD_INVALID', 'noRows');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SourceRecord } from '../../src/record.ts';
+import { isRecord, type SourceRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
 import { loadError, text } from './texts.ts';
 
@@ -87,10 +87,6 @@ export async function* markingLast<T>(values: AsyncIterable<T>): AsyncGenerator<
     held = { value };
   }
   if (held !== undefined) yield { value: held.value, last: true };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value);
 }
 
 function kindOf(value: unknown): string {

@@ -9,7 +9,7 @@ import { NULL_TEXT } from '../csv/encoder.ts';
 import type { CsvSelection } from '../csv/recut.ts';
 import { LoadError } from '../errors.ts';
 import type { JobSpec } from '../job.ts';
-import type { SourceRecord } from '../record.ts';
+import { isRecord, type SourceRecord } from '../record.ts';
 import { type FieldReader, type Fields, fieldReader, type Mapping } from './mapping.ts';
 
 /** Where the values of records with these keys go; -1: they are not uploaded. */
@@ -135,7 +135,7 @@ export class JobColumns {
   }
 
   #fieldsOf(record: SourceRecord, batch: readonly SourceRecord[]): Fields {
-    if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+    if (!isRecord(record)) {
       throw new LoadError('RECORD_INVALID', 'The record is no object with a field for each key.');
     }
     const fields = this.#read(record);
@@ -253,7 +253,7 @@ export class JobColumns {
       const isTelling = values[index] !== null && values[index] !== undefined;
       if (isTelling || this.#indexes.has(fieldIdentity(name)) || this.#parents.has(name)) return;
       for (const record of batch) {
-        const other = typeof record === 'object' && record !== null ? this.#read(record) : undefined;
+        const other = isRecord(record) ? this.#read(record) : undefined;
         const value = other?.values[other.names.indexOf(name)];
         if (value === null || value === undefined) continue;
         if (isParentReference(value)) this.#learnParent(name, value);

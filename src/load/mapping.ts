@@ -1,6 +1,6 @@
 import { checkColumnName, fieldIdentity, quotedName } from '../csv/columns.ts';
 import { LoadError } from '../errors.ts';
-import type { SourceRecord } from '../record.ts';
+import { isRecord, type SourceRecord } from '../record.ts';
 
 /** One row of the mapping table: `from`, a key of the record or a dotted path into it; `to`, the Salesforce field. */
 export interface Mapping {
@@ -31,10 +31,10 @@ export function fieldReader(mapping: readonly Mapping[]): FieldReader {
   return (record) => ({ names, values: paths.map(({ from, steps }) => valueAt(record, from, steps)) });
 }
 
-/** The record as it would be uploaded, for those that cannot be: mapped, without `sf__` columns. */
+/** The record as it would be uploaded, for those that cannot be: mapped, without `sf__` columns. What is none: as `_value`. */
 export function mappedRecord(read: FieldReader, record: unknown): SourceRecord {
-  if (typeof record !== 'object' || record === null || Array.isArray(record)) return { _value: record };
-  const { names, values } = read(record as SourceRecord);
+  if (!isRecord(record)) return { _value: record };
+  const { names, values } = read(record);
   const entries = names.map((name, index): [string, unknown] => [name, values[index]]);
   return Object.fromEntries(
     entries.filter(([name, value]) => !name.startsWith('sf__') && value !== undefined),

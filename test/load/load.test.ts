@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
+import { FROM_THE_FIRST } from '../../src/database/ledger/claim-state.ts';
 import { isLoadError } from '../../src/errors.ts';
+import type { SourceRecord } from '../../src/record.ts';
 import { connectTo, INSERT_LOAD_TEST, LoadUnderTest, loadTestRecords } from '../support/loads.ts';
 import { until } from '../support/until.ts';
 
@@ -105,5 +107,25 @@ describe('Load', () => {
     );
     assert.equal(keys.repeatedCount, 0);
     assert.deepEqual(keys.missing, []);
+  });
+
+  it('gives back what is no record, and knows all the same which letters of a replay are in which job', async () => {
+    const batch = [null, { Name: 'One' }, 'text', Buffer.from('a'), { Name: 'Two', Key__c: 'k' }, ['a']];
+    const letters = ['11', '12', '13', '14', '15', '16'];
+    const run = await under.load.beginRun({ openedAt: Date.now(), carried: {} });
+    const rejected = await run.write(batch as SourceRecord[], INSERT_LOAD_TEST, { id: 'claim', letters });
+    await run.finish();
+    assert.deepEqual(
+      rejected.map(({ code, record }) => [code, record]),
+      [null, 'text', Buffer.from('a'), ['a']].map((_value) => ['RECORD_INVALID', { _value }]),
+    );
+    const known = await Promise.all(under.jobs.map(({ id }) => under.connection.ledger.findJob(id)));
+    assert.deepEqual(
+      known.map((one) => one?.claimParts),
+      [
+        [{ claimId: 'claim', letters: [FROM_THE_FIRST, '15'] }],
+        [{ claimId: 'claim', letters: ['15', null] }],
+      ],
+    );
   });
 });

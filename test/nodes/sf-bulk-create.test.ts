@@ -6,6 +6,7 @@ import sfBulkCreate from '../../nodes/sf-bulk-create.ts';
 import type { Message } from '../../nodes/shared/red.ts';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import { type ErrorCode, isLoadError, type LoadError } from '../../src/errors.ts';
+import type { Failure } from '../../src/failure.ts';
 import type { Job } from '../../src/job.ts';
 import { handled, nodeHelper } from '../support/node-helper.ts';
 import { until } from '../support/until.ts';
@@ -101,6 +102,34 @@ describe('sf-bulk-create', () => {
       const filename = await file('done.csv', 'Name\nOne\n');
       assert.equal(await handled(bench.node('n'), { filename }), undefined);
       assert.equal((await openFiles()).includes(filename), false);
+    });
+  });
+
+  describe('a batch with something in it that is no record', () => {
+    const strangers = [null, 'text', 42, ['a'], Buffer.from('a'), undefined];
+
+    it('loads the records, and gives the rest to output 2, each as RECORD_INVALID', async () => {
+      const bench = await load();
+      const payload = [{ Name: 'One' }, ...strangers, { Name: 'Two', Key__c: 'k2' }];
+      assert.equal(await handled(bench.node('n'), { payload }), undefined);
+      await until(() => jobs(bench).length === 2 && bench.at('rejected?').length === 1, 'all of it has left');
+      assert.deepEqual(
+        jobs(bench).map(({ columns, records }) => [columns, records]),
+        [
+          [['Name'], 1],
+          [['Name', 'Key__c'], 1],
+        ],
+      );
+      const failures = bench.at('rejected?').flatMap((message) => message.payload as Failure[]);
+      assert.deepEqual(
+        failures.map(({ errorCode, originalData }) => [errorCode, originalData]),
+        strangers.map((_value) => ['RECORD_INVALID', { _value }]),
+      );
+    });
+
+    it('throws when none is a record: then it is wired wrongly', async () => {
+      const { message } = await refused(await load(), { payload: [null, 'text'] }, 'RECORD_INVALID');
+      assert.match(message, /msg\.payload\[0\] is missing; it must be a record/);
     });
   });
 });

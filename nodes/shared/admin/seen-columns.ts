@@ -1,3 +1,4 @@
+import { isRecord } from '../../../src/record.ts';
 import type { Red } from '../red.ts';
 import { AdminError, registerEndpoint } from './endpoint.ts';
 
@@ -12,7 +13,7 @@ const seen = new Map<string, string[]>();
 export function noteColumns(nodeId: string, records: readonly unknown[]): void {
   const names = new Set<string>();
   for (const record of records.slice(0, LOOKED_AT)) {
-    if (typeof record !== 'object' || record === null || Array.isArray(record)) continue;
+    if (!isRecord(record)) continue;
     for (const name of Object.keys(record)) if (names.size < MOST_COLUMNS) names.add(name);
   }
   if (names.size > 0) seen.set(nodeId, [...names]);
