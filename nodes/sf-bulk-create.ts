@@ -163,18 +163,32 @@ async function take(
   return records;
 }
 
+interface GivenJob {
+  object?: unknown;
+  operation?: unknown;
+  externalIdField?: unknown;
+}
+
 /** Operation, object and external id of `msg.job` win, so that replayed dead letters go where they came from. */
 function specOf({ message, settings }: Input<Settings>): JobSpec {
-  const given = (message.job ?? {}) as { object?: unknown; operation?: unknown; externalIdField?: unknown };
+  const given = (message.job ?? {}) as GivenJob;
+  const operation = operationOr(given.operation, settings.spec.operation);
   const spec: JobSpec = {
     ...settings.spec,
     object: textOr(given.object, settings.spec.object),
-    operation: operationOr(given.operation, settings.spec.operation),
-    externalIdField: textOr(given.externalIdField, settings.spec.externalIdField ?? '') || null,
+    operation,
+    externalIdField: hasNoExternalId(given, operation)
+      ? null
+      : textOr(given.externalIdField, settings.spec.externalIdField ?? '') || null,
   };
   if (spec.object === '') throw loadError('CONFIG_INVALID', 'noObject');
   if (spec.operation === 'upsert' && !spec.externalIdField) throw loadError('CONFIG_INVALID', 'noExternalId');
   return spec;
+}
+
+/** The node's external id is that of the node's object. */
+function hasNoExternalId({ object, externalIdField }: GivenJob, operation: Operation): boolean {
+  return textOr(object, '') !== '' && externalIdField === null && operation !== 'upsert';
 }
 
 function textOr(value: unknown, otherwise: string): string {

@@ -132,6 +132,41 @@ describe('sf-bulk-create', () => {
       assert.match(message, /msg\.payload\[0\] is missing; it must be a record/);
     });
   });
+
+  describe('msg.job of records that go where they came from', () => {
+    const CONTACTS = { object: 'Contact', externalIdField: 'External_Id__c' };
+
+    const NAMED = { Name: 'One' };
+    const PERSON = { LastName: 'One' };
+
+    for (const [what, record, job, expected] of [
+      [
+        'an object without an external id has none',
+        NAMED,
+        { object: 'Load_Test__c', externalIdField: null },
+        null,
+      ],
+      ['no object leaves the external id of the node', PERSON, { externalIdField: null }, 'External_Id__c'],
+      ['an object alone leaves the external id of the node', PERSON, { object: 'Contact' }, 'External_Id__c'],
+      ['its external id wins', NAMED, { object: 'Load_Test__c', externalIdField: 'Key__c' }, 'Key__c'],
+    ] as const) {
+      it(what, async () => {
+        const bench = await load(CONTACTS);
+        assert.equal(await handled(bench.node('n'), { payload: [record], job }), undefined);
+        await until(() => jobs(bench).length === 1, 'the job is closed');
+        assert.equal(jobs(bench)[0]?.externalIdField, expected);
+      });
+    }
+
+    it('an upsert without one is done by that of the node', async () => {
+      const bench = await load(CONTACTS);
+      const payload = [{ LastName: 'One', External_Id__c: 'x1' }];
+      const job = { object: 'Contact', operation: 'upsert', externalIdField: null };
+      assert.equal(await handled(bench.node('n'), { payload, job }), undefined);
+      await until(() => jobs(bench).length === 1, 'the job is closed');
+      assert.equal(jobs(bench)[0]?.externalIdField, 'External_Id__c');
+    });
+  });
 });
 
 async function openFiles(): Promise<string[]> {
