@@ -10,7 +10,7 @@ import type { Run } from '../../src/load/run.ts';
 import { orAborted } from '../../src/load/time-limit.ts';
 import type { SourceRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
-import { sequenceMark } from './sequence-mark.ts';
+import { type SequenceMark, sequenceMark } from './sequence-mark.ts';
 import { onSequenceOver, sequenceState } from './sequence-registry.ts';
 import { loadError } from './texts.ts';
 
@@ -31,7 +31,10 @@ export interface Taken {
 /** Where a message stands in its sequence; one without a sequence is first and last. */
 interface Place {
   id: string | undefined;
+  /** How many messages there are. Of a tracked sequence its sender knows: split, batch and join count groups of their own. */
   count: number | undefined;
+  /** Of a tracked sequence. */
+  mark: SequenceMark | undefined;
 }
 
 /** Failed gatherings are remembered, so that the rest of a sequence is not reported again; but not for ever. */
@@ -50,8 +53,8 @@ interface Gathering {
 }
 
 /**
- * Gathers the messages of a sequence into one run of a load. A sequence ends at `parts.count`, or, for a tracked one, when
- * its sender says that it is over: a filter that drops its last batch leaves no load open for ever (design §5).
+ * Gathers the messages of a sequence into one run of a load. A sequence ends at `parts.count`; a tracked one when its sender
+ * says that it is over, whatever nodes on the way have dropped or cut anew (design §5).
  */
 export class LoadIntake {
   readonly #load: Load;
@@ -72,9 +75,9 @@ export class LoadIntake {
    */
   async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Taken> {
     const place = placeOf(message);
-    if (this.#isLate(message, place)) return { runId: null, rejected: [] };
+    if (this.#isLate(place)) return { runId: null, rejected: [] };
     // What cannot be read breaks the run off where the rest of its sequence would wait for it in vain.
-    const isWaitedFor = place.id !== undefined && sequenceMark(message) === undefined;
+    const isWaitedFor = place.id !== undefined && place.mark === undefined;
     const reads = isWaitedFor ? read : alreadyRead(read);
     const gathering = this.#gatheringOf(message, place);
     try {
@@ -99,17 +102,15 @@ export class LoadIntake {
   }
 
   /** Its sequence broke off while it was on its way, and has said so: it begins no run of its own. */
-  #isLate(message: Message, { id }: Place): boolean {
-    const mark = sequenceMark(message);
-    const isKnown = id !== undefined && this.#gatherings.has(id);
-    return mark !== undefined && !isKnown && sequenceState(mark.id) === 'broken-off';
+  #isLate({ mark }: Place): boolean {
+    return mark !== undefined && !this.#gatherings.has(mark.id) && sequenceState(mark.id) === 'broken-off';
   }
 
-  #gatheringOf(message: Message, { id }: Place): Gathering {
+  #gatheringOf(message: Message, { id, mark }: Place): Gathering {
     const known = id === undefined ? undefined : this.#gatherings.get(id);
     if (known) return known;
-    const mark = sequenceMark(message);
-    const run = this.#load.beginRun({ openedAt: mark?.openedAt, carried: carriedBy(message) });
+    const { openedAt } = sequenceMark(message) ?? {};
+    const run = this.#load.beginRun({ openedAt, carried: carriedBy(message) });
     const gathering: Gathering = {
       run,
       tracked: mark !== undefined,
@@ -188,16 +189,14 @@ function alreadyRead(read: ReadMessage): ReadMessage {
   return () => given;
 }
 
-/** A tracked sequence keeps its mark whatever renumbers its parts; `count` is that of the parts. */
+/** A mark of which this process knows nothing (another one's, by way of a queue) has no sender here that would end it. */
 function placeOf(message: Message): Place {
-  const parts = message.parts as { id?: unknown; count?: unknown } | undefined;
-  const partsId = typeof parts?.id === 'string' ? parts.id : undefined;
-  const id = sequenceMark(message)?.id ?? partsId;
-  if (id === undefined) return { id, count: 1 };
-  return {
-    id,
-    count: partsId !== undefined && Number.isSafeInteger(parts?.count) ? Number(parts?.count) : undefined,
-  };
+  const mark = sequenceMark(message);
+  if (mark !== undefined && sequenceState(mark.id) !== undefined)
+    return { id: mark.id, count: undefined, mark };
+  const { id, count } = (message.parts ?? {}) as { id?: unknown; count?: unknown };
+  if (typeof id !== 'string') return { id: undefined, count: 1, mark: undefined };
+  return { id, count: Number.isSafeInteger(count) ? Number(count) : undefined, mark: undefined };
 }
 
 /** Records that were added or taken out on the way leave no telling which letter is whose. */

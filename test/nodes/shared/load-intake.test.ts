@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { LoadIntake, type Taken } from '../../../nodes/shared/load-intake.ts';
+import type { Message } from '../../../nodes/shared/red.ts';
+import { type EndState, endSequence, registerSequence } from '../../../nodes/shared/sequence-registry.ts';
+import { type Org, startOrg } from '../../../sandbox/org/org.ts';
+import { connectTo, INSERT_LOAD_TEST, LoadUnderTest, loadTestRecords } from '../../support/loads.ts';
+import { until } from '../../support/until.ts';
+
+const signal = new AbortController().signal;
+
+describe('the intake of a load', () => {
+  let org: Org;
+  let under: LoadUnderTest;
+  let intake: LoadIntake;
+  let sequences = 0;
+
+  before(async () => {
+    org = await startOrg({ startDelayMs: 0 });
+  });
+  beforeEach(async () => {
+    await org.reset();
+    under = new LoadUnderTest(connectTo(org));
+    intake = new LoadIntake(under.load, (error) => assert.fail(`in the background: ${error}`));
+  });
+  afterEach(() => under.close());
+  after(() => org.close());
+
+  /** As a node on the way from the sender makes it of a batch: it numbers its own groups. */
+  const message = (parts: object, more: Message = {}): Message => ({
+    payload: loadTestRecords(10, JSON.stringify(parts)),
+    parts: { type: 'array', len: 10, ...parts },
+    ...more,
+  });
+
+  function take(one: Message): Promise<Taken> {
+    const records = one.payload as Record<string, unknown>[];
+    return intake.take(one, () => ({ rows: { records }, spec: INSERT_LOAD_TEST }), signal);
+  }
+
+  function opened(): { id: string; openedAt: number } {
+    sequences += 1;
+    const id = `sequence-${sequences}`;
+    registerSequence(id);
+    return { id, openedAt: Date.now() };
+  }
+
+  function ended(id: string, state: EndState = 'over'): void {
+    endSequence(id, { state, error: undefined }, (error) => assert.fail(String(error)));
+  }
+
+  const recordsInJobs = () => under.jobs.reduce((sum, { records }) => sum + records, 0);
+  const untilLoaded = (records: number) =>
+    until(() => recordsInJobs() >= records, `${records} records are in closed jobs`);
+
+  describe('a tracked sequence', () => {
+    it('ends when its sender says so, not with the first group that a split or batch node on the way made', async () => {
+      const mark = opened();
+      const runs = new Set<string | null>();
+      for (let batch = 0; batch < 3; batch += 1) {
+        for (let index = 0; index < 4; index += 1) {
+          const _sequence = { ...mark, index: batch };
+          const { runId } = await take(message({ id: `cut-${batch}`, index, count: 4 }, { _sequence }));
+          runs.add(runId);
+        }
+      }
+      assert.equal(runs.size, 1);
+      assert.deepEqual(under.jobs, []);
+      ended(mark.id);
+      await untilLoaded(120);
+      assert.equal(recordsInJobs(), 120);
+    });
+
+    it('of another process ends at its count: no sender here says that it is over', async () => {
+      const _sequence = { id: 'from elsewhere', index: 0, openedAt: Date.now() };
+      const taken = [{ index: 0 }, { index: 1, count: 2 }].map((place) =>
+        take(message({ id: 'parts', ...place }, { _sequence })),
+      );
+      await Promise.all(taken);
+      assert.equal(recordsInJobs(), 20);
+    });
+  });
+});
