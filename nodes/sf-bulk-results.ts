@@ -13,7 +13,7 @@ import { jobOfMessage } from './shared/job-message.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
-import { readSequence, sendSequence } from './shared/sequence-settings.ts';
+import { readSequence, sendSequence, withFailedBatches } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
 import { StoppedByDeploy } from './shared/stopped-by-deploy.ts';
 import { text, useCatalogue } from './shared/texts.ts';
@@ -91,7 +91,7 @@ async function deliver(
   try {
     settlement = await connection.openSettlement(files, settings.batchSize);
     await connection.giveBackUnprocessed(files, signal);
-    await sendSequence(RED, node, input, settings.sequence, (sendOut, broken) =>
+    const failed = await sendSequence(RED, node, input, settings.sequence, (sendOut, broken) =>
       sendResults(input, files, sendOut, broken, status),
     );
     if (settings.settleWhen === 'accounted') {
@@ -99,7 +99,8 @@ async function deliver(
       await settlement.untilAccounted(settings.sequence.stuckAfter * 1000, signal);
     }
     const receipt = await connection.settle(settlement, startedAt);
-    status.done(text('status.settled', { succeeded: receipt.succeeded, failed: receipt.failed }));
+    const settled = text('status.settled', { succeeded: receipt.succeeded, failed: receipt.failed });
+    status.done(withFailedBatches(settled, failed));
     const out: Message[] = [];
     out[RECEIPT_OUTPUT] = { ...message, payload: receipt, job };
     send(Array.from({ length: RECEIPT_OUTPUT + 1 }, (_, output) => out[output] ?? null));

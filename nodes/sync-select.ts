@@ -10,7 +10,7 @@ import type { SyncDatabaseNode } from './shared/connections.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
-import { readSequence, sendSequence } from './shared/sequence-settings.ts';
+import { readSequence, sendSequence, withFailedBatches } from './shared/sequence-settings.ts';
 import { StatusLine } from './shared/status.ts';
 import { loadError, text, useCatalogue } from './shared/texts.ts';
 
@@ -57,11 +57,17 @@ async function select(RED: Red, node: Node, input: Input<Settings>, status: Stat
     meter.add(rows);
     status.working(() => meter.text());
   };
-  await sendSequence(RED, node, input, { ...settings.sequence, openedAt }, async (send, signal) => {
-    if (settings.lane === 'csv') await sendFiles(input, params, signal, send, count);
-    else await sendBatches(input, params, signal, send, count);
-  });
-  status.done(() => meter.text());
+  const failed = await sendSequence(
+    RED,
+    node,
+    input,
+    { ...settings.sequence, openedAt },
+    async (send, signal) => {
+      if (settings.lane === 'csv') await sendFiles(input, params, signal, send, count);
+      else await sendBatches(input, params, signal, send, count);
+    },
+  );
+  status.done(() => withFailedBatches(meter.text(), failed));
 }
 
 type SendOut = (message: Message) => Promise<unknown>;

@@ -1,6 +1,7 @@
 import type { ConfigReader } from './config.ts';
 import type { Message, Node, Red } from './red.ts';
 import type { Input } from './runner.ts';
+import { text } from './texts.ts';
 import { withSequence } from './tracked-sequence.ts';
 
 /** What every node that sends a tracked sequence lets a person choose; `stuckAfter` in seconds. */
@@ -20,16 +21,25 @@ export function readSequence(properties: ConfigReader): SequenceSettings {
 
 /**
  * Sends a tracked sequence for the message in hand and waits until it is through. `signal` of `work` is aborted when the
- * sequence breaks off.
+ * sequence breaks off. Resolves with the number of batches for which a node behind reported an error, after a warning: with
+ * `onError: continue` nothing else tells of them here.
  */
-export function sendSequence(
+export async function sendSequence(
   RED: Red,
   node: Node,
   { message, send, signal }: Input<unknown>,
   settings: SequenceSettings & { openedAt?: number },
   work: (send: (message: Message, output?: number) => Promise<number>, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  return withSequence(RED, node, { ...settings, send, signal, message }, (sequence) =>
+): Promise<number> {
+  const options = { ...settings, send, signal, message };
+  const { failedBatches } = await withSequence(RED, node, options, (sequence) =>
     work((out, output) => sequence.send(out, output), sequence.signal),
   );
+  if (failedBatches > 0) node.warn(text('warning.failedBatches', { count: failedBatches }));
+  return failedBatches;
+}
+
+/** For a status: what was done, and for how many batches a node behind reported an error. */
+export function withFailedBatches(done: string, failedBatches: number): string {
+  return failedBatches === 0 ? done : text('status.failedBatches', { done, count: failedBatches });
 }

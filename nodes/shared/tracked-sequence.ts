@@ -37,17 +37,21 @@ export function openSequence(RED: Red, node: Node, options: SequenceOptions): Tr
   return new TrackedSequence(RED, node, options);
 }
 
-/** Opens a sequence for the time of `work`: over when it returns and all is through, broken off when it throws. */
+/**
+ * Opens a sequence for the time of `work`: over when it returns and all is through, broken off when it throws. Resolves with
+ * the sequence, for what there is to say of it.
+ */
 export async function withSequence(
   RED: Red,
   node: Node,
   options: SequenceOptions,
   work: (sequence: TrackedSequence) => Promise<void>,
-): Promise<void> {
+): Promise<TrackedSequence> {
   const sequence = openSequence(RED, node, options);
   try {
     await work(sequence);
     await sequence.finished();
+    return sequence;
   } catch (error) {
     sequence.breakOff(error);
     throw sequence.error ?? error;
