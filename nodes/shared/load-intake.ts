@@ -45,6 +45,8 @@ interface Gathering {
   tracked: boolean;
   rejected: RejectedRecords | undefined;
   received: number;
+  /** Of its messages, once the one that knows has come: it may have overtaken others. */
+  count: number | undefined;
   /** The last thing begun for it; writes follow each other. */
   turn: Promise<unknown>;
   failed: boolean;
@@ -80,14 +82,14 @@ export class LoadIntake {
     const isWaitedFor = place.id !== undefined && place.mark === undefined;
     const reads = isWaitedFor ? read : alreadyRead(read);
     const gathering = this.#gatheringOf(message, place);
+    gathering.count ??= place.count;
     try {
       const taken = await orAborted(
         signal,
         this.#inTurn(gathering, () => this.#write(gathering, message, reads)),
       );
       gathering.received += 1;
-      const last = place.count !== undefined && gathering.received >= place.count;
-      if (last) this.#finish(gathering, message);
+      if (isWhole(gathering)) this.#finish(gathering, message);
       if (!gathering.tracked) await orAborted(signal, gathering.finishing ?? (await gathering.run).loaded);
       return taken;
     } catch (error) {
@@ -97,7 +99,7 @@ export class LoadIntake {
       if (known && gathering.tracked) return { runId: null, rejected: [] };
       throw error;
     } finally {
-      if (place.count !== undefined && gathering.received >= place.count) this.#forget(place.id);
+      if (isWhole(gathering)) this.#forget(place.id);
     }
   }
 
@@ -116,6 +118,7 @@ export class LoadIntake {
       tracked: mark !== undefined,
       rejected: undefined,
       received: 0,
+      count: undefined,
       turn: run,
       failed: false,
       finishing: undefined,
@@ -182,6 +185,10 @@ export class LoadIntake {
   #forget(id: string | undefined): void {
     if (id !== undefined) this.#gatherings.delete(id);
   }
+}
+
+function isWhole({ received, count }: Gathering): boolean {
+  return count !== undefined && received >= count;
 }
 
 function alreadyRead(read: ReadMessage): ReadMessage {

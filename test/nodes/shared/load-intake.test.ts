@@ -79,4 +79,13 @@ describe('the intake of a load', () => {
       assert.equal(recordsInJobs(), 20);
     });
   });
+
+  describe('a sequence that nobody tracks', () => {
+    it('ends when all its messages are there, also when the one that has the count overtook others', async () => {
+      const places = [{ index: 0 }, { index: 2, count: 3 }, { index: 1 }];
+      const taken = await Promise.all(places.map((place) => take(message({ id: 'parts', ...place }))));
+      assert.equal(new Set(taken.map(({ runId }) => runId)).size, 1);
+      assert.equal(recordsInJobs(), 30);
+    });
+  });
 });
