@@ -70,8 +70,7 @@ export class Load implements RunningLoad {
     return this.#inTurn(async () => {
       if (this.#closing.signal.aborted) return;
       if (this.#run) {
-        // Its last job may have settled while the ledger was away.
-        await this.#run.endIfSettled();
+        await this.#catchUp(this.#run);
         return;
       }
       if (!this.#ledger.durable) return;
@@ -165,12 +164,13 @@ export class Load implements RunningLoad {
     return this.#options.connection.ledger;
   }
 
-  async #refuseSecondRun(run: Run): Promise<never> {
+  /** Unless that is over: its last jobs may have been settled elsewhere. */
+  async #refuseSecondRun(run: Run): Promise<void> {
     const inHand = run.unsettled.filter(({ id }) => this.#options.connection.inHand.has(id));
     if (run.state === 'loading') throw alreadyRunning(this.loadName, 'rows are being loaded');
     if (inHand.length > 0) throw alreadyRunning(this.loadName, named(inHand));
     await this.#sendAgain(run);
-    throw unsettled(this.loadName, run.unsettled);
+    if (run.state !== 'ended') throw unsettled(this.loadName, run.unsettled);
   }
 
   /** The hold of a load of which no run is unfinished; one without closed jobs is ended on the way. */
@@ -227,7 +227,7 @@ export class Load implements RunningLoad {
    */
   async #sendAgain(run: Run, which: (known: LedgerJob) => boolean = () => true): Promise<void> {
     const { connection, onJob } = this.#options;
-    for (const known of await this.#ledger.jobsOfRun(run.id)) {
+    for (const known of await this.#jobsNow(run)) {
       const isDue = run.state === 'loading' ? known.state === 'closed' : isUnsettled(known);
       if (!isDue || connection.inHand.has(known.job.id) || !which(known)) continue;
       const job = await confirmClose(connection, known, this.#closing.signal);
@@ -235,6 +235,29 @@ export class Load implements RunningLoad {
       connection.log.info(`Load "${this.loadName}": job ${job.id} is carried on.`);
       onJob(job, known.carried);
     }
+  }
+
+  /** Ends the run where its last job was settled elsewhere, or while the ledger was away. */
+  async #catchUp(run: Run): Promise<void> {
+    if (run.unsettled.length > 0) await this.#jobsNow(run);
+    await run.endIfSettled();
+  }
+
+  /**
+   * The run's jobs as the ledger has them. The run hears of a settled job by an event of this connection: what another
+   * connection or process has settled or abandoned it takes from there.
+   */
+  async #jobsNow(run: Run): Promise<LedgerJob[]> {
+    const { inHand, meters } = this.#options.connection;
+    const jobs = await this.#ledger.jobsOfRun(run.id);
+    const open = new Set(run.unsettled.map(({ id }) => id));
+    for (const { job, receipt } of jobs) {
+      if (!receipt || !open.has(job.id) || inHand.has(job.id)) continue;
+      run.noteOtherCalls(meters.of(job.id).calls);
+      meters.forget(job.id);
+      await run.settle(job, receipt);
+    }
+    return jobs;
   }
 
   #settled(job: Job, receipt: Receipt): Promise<void> {

@@ -47,7 +47,7 @@ export function openRun(load: LoadOptions, parts: RunParts): Run {
       onClosing: (job) => run.closing(job),
       closing: parts.closing,
       onLeftOpen: () => run.leaveOpen(),
-      onWastedCalls: (calls) => run.noteWastedCalls(calls),
+      onWastedCalls: (calls) => run.noteOtherCalls(calls),
     }),
     onJob: (job) => {
       onJob(job, carried);
@@ -70,7 +70,7 @@ async function openWriter(
   const meter = { calls: 0 };
   const object = await connection.describe
     .describe(spec.object, { meter, signal })
-    .finally(() => run.noteWastedCalls(meter.calls));
+    .finally(() => run.noteOtherCalls(meter.calls));
   const limit = maxRecordsPerJob === 0 ? Number.POSITIVE_INFINITY : maxRecordsPerJob;
   return new JobFileWriter({
     scratch: await connection.scratch(),

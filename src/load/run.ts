@@ -154,8 +154,8 @@ export class Run {
     this.#hasLeftOpen = true;
   }
 
-  /** API calls that belong to no closed job. */
-  noteWastedCalls(calls: number): void {
+  /** API calls that no job's receipt counts. */
+  noteOtherCalls(calls: number): void {
     this.#otherCalls += calls;
   }
 

@@ -274,6 +274,57 @@ describe('ends of a load', () => {
       }
     });
 
+    describe('through another connection or process is heard of', () => {
+      let elsewhere: LoadUnderTest;
+      beforeEach(async () => {
+        elsewhere = another({ loadName: 'another load of the same ledger' });
+        await under.loadAll(loadTestRecords(150));
+      });
+
+      const chances = {
+        'when the load looks after it': () => under.load.standIn(),
+        'when flows start': () => under.load.start(),
+        'when the next run begins': async () => {
+          await (await under.load.beginRun(START)).finish();
+        },
+      };
+      for (const [when, chance] of Object.entries(chances)) {
+        it(when, async () => {
+          for (const job of under.jobs.splice(0)) await elsewhere.settle(job);
+          assert.equal(under.receipts.length, 0);
+          await chance();
+          const { succeeded, complete, apiCalls } = (await receipt()) ?? {};
+          assert.deepEqual([succeeded, complete, under.jobs.length], [150, true, 0]);
+          // The load's connection asks once who it is.
+          assert.equal(apiCalls, under.connection.session.calls - 1 + elsewhere.connection.session.calls);
+        });
+      }
+
+      it('also of some jobs only: the others are sent again', async () => {
+        const [first, second] = under.jobs.splice(0);
+        if (first) await elsewhere.settle(first);
+        await assert.rejects(under.load.beginRun(START), (error: Error) => {
+          assert.doesNotMatch(error.message, new RegExp(first?.id ?? ''));
+          return code('LOAD_UNSETTLED')(error);
+        });
+        assert.deepEqual(
+          under.jobs.map(({ id }) => id),
+          [second?.id],
+        );
+        await under.settleAll();
+        assert.equal((await receipt())?.succeeded, 150);
+      });
+
+      it('also of a job that was abandoned', async () => {
+        const [first, second] = under.jobs.splice(0);
+        if (second) await under.settle(second);
+        const given = aReceipt({ uploaded: 100, succeeded: 0, failed: 0, unaccounted: 100 });
+        await ledger.abandonJob(first?.id ?? '', 'Ada', 'gone', given);
+        await under.load.standIn();
+        assert.deepEqual([(await receipt())?.unaccounted, under.load.hold], [100, undefined]);
+      });
+    });
+
     it('counts the calls of a process that is gone', async () => {
       await under.loadAll(loadTestRecords(250));
       const before = under.connection.session.calls;
