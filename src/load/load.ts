@@ -320,7 +320,7 @@ export class Load implements RunningLoad {
     this.#run = undefined;
     const { reason } = run.hold.signal;
     this.#options.connection.log.warn(`Load "${this.loadName}": ${reasonOf(reason)}`);
-    this.#background(run.breakOff(reason));
+    this.#background(run.lost(reason));
   }
 
   /** One thing at a time: a trigger, a take-over and a parked job never see each other's half-done work. */

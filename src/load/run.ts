@@ -144,6 +144,15 @@ export class Run {
     await this.#loadingOver;
   }
 
+  /** Its hold is: another process carries it on, and says what becomes of its claims. */
+  async lost(reason: unknown): Promise<void> {
+    try {
+      await this.breakOff(reason);
+    } finally {
+      this.#claims.forget();
+    }
+  }
+
   /** Called by the uploader at the point of no return: until its close is confirmed, the job is parked. */
   closing(job: Job): void {
     this.#jobs.closing(job);

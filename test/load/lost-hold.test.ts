@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { isLoadError } from '../../src/errors.ts';
+import { claims } from '../../src/load/claims.ts';
 import { Night } from '../chaos/night.ts';
 import { standing } from '../chaos/night-verdict.ts';
 import { NightWorld } from '../chaos/night-world.ts';
@@ -74,5 +75,19 @@ describe('a load whose hold is lost', () => {
     const states = await world.query<{ state: string }>('SELECT state FROM sf_sync_run');
     assert.deepEqual(states, [{ state: 'loading' }]);
     assert.deepEqual(night.runReceipts, []);
+  });
+
+  it('knows its claims as loading no longer: what became of them, the process says that has the load', async () => {
+    const run = await opened().load.beginRun({ openedAt: undefined, carried: {} });
+    const claim = { id: 'replay of last night.1', letters: ['1'] };
+    await run.write([{ Key__c: 'row-1' }], INSERT_LOAD_TEST, claim);
+    assert.equal(claims.isLoading(claim.id), true);
+    const ended: unknown[] = [];
+    const onEnded = (...end: unknown[]) => ended.push(end);
+    claims.on('ended', onEnded);
+    await takeAway();
+    await until(() => !claims.isLoading(claim.id), 'the claim is forgotten');
+    claims.off('ended', onEnded);
+    assert.deepEqual(ended, []);
   });
 });
