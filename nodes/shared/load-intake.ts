@@ -37,12 +37,17 @@ interface Place {
   mark: SequenceMark | undefined;
 }
 
-/** Failed gatherings are remembered, so that the rest of a sequence is not reported again; but not for ever. */
+/** What broke off is remembered, so that the rest of a sequence begins no run of its own; but not for ever. */
 const MOST_REMEMBERED = 1000;
 
+const NOTHING_TAKEN: Taken = { runId: null, rejected: [] };
+
 interface Gathering {
+  id: string | undefined;
   run: Promise<Run>;
   tracked: boolean;
+  /** What its first message carries. */
+  carried: Message;
   rejected: RejectedRecords | undefined;
   received: number;
   /** Of its messages, once the one that knows has come: it may have overtaken others. */
@@ -62,6 +67,8 @@ export class LoadIntake {
   readonly #load: Load;
   readonly #onBackgroundError: (error: unknown, carried: Message) => void;
   readonly #gatherings = new Map<string, Gathering>();
+  /** By sequence, what broke it off. */
+  readonly #brokenOff = new Map<string, { reason: unknown }>();
 
   constructor(load: Load, onBackgroundError: (error: unknown, carried: Message) => void) {
     this.#load = load;
@@ -77,7 +84,9 @@ export class LoadIntake {
    */
   async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Taken> {
     const place = placeOf(message);
-    if (this.#isLate(place)) return { runId: null, rejected: [] };
+    const broken = place.id === undefined ? undefined : this.#brokenOff.get(place.id);
+    if (broken && !place.mark) throw broken.reason;
+    if (broken || this.#isLate(place)) return NOTHING_TAKEN;
     // What cannot be read breaks the run off where the rest of its sequence would wait for it in vain.
     const isWaitedFor = place.id !== undefined && place.mark === undefined;
     const reads = isWaitedFor ? read : alreadyRead(read);
@@ -89,17 +98,15 @@ export class LoadIntake {
         this.#inTurn(gathering, () => this.#write(gathering, message, reads)),
       );
       gathering.received += 1;
-      if (isWhole(gathering)) this.#finish(gathering, message);
+      if (isWhole(gathering)) this.#finish(gathering);
       if (!gathering.tracked) await orAborted(signal, gathering.finishing ?? (await gathering.run).loaded);
       return taken;
     } catch (error) {
       const known = gathering.failed;
-      const broken = this.#breakOff(gathering, error);
-      if (!signal.aborted) await broken;
-      if (known && gathering.tracked) return { runId: null, rejected: [] };
+      const ended = this.#breakOff(gathering, error);
+      if (!signal.aborted) await ended;
+      if (known && gathering.tracked) return NOTHING_TAKEN;
       throw error;
-    } finally {
-      if (isWhole(gathering)) this.#forget(place.id);
     }
   }
 
@@ -112,10 +119,13 @@ export class LoadIntake {
     const known = id === undefined ? undefined : this.#gatherings.get(id);
     if (known) return known;
     const { openedAt } = sequenceMark(message) ?? {};
-    const run = this.#load.beginRun({ openedAt, carried: carriedBy(message) });
+    const carried = carriedBy(message);
+    const run = this.#load.beginRun({ openedAt, carried });
     const gathering: Gathering = {
+      id,
       run,
       tracked: mark !== undefined,
+      carried,
       rejected: undefined,
       received: 0,
       count: undefined,
@@ -124,11 +134,10 @@ export class LoadIntake {
       finishing: undefined,
       stopListening: () => {},
     };
-    if (id !== undefined) this.#remember(id, gathering);
+    if (id !== undefined) this.#gatherings.set(id, gathering);
     if (mark) {
       gathering.stopListening = onSequenceOver(mark.id, (state, error) => {
-        this.#forget(id);
-        if (state === 'over') this.#finish(gathering, message);
+        if (state === 'over') this.#finish(gathering);
         else void this.#breakOff(gathering, error ?? brokenOff());
       });
     }
@@ -150,21 +159,21 @@ export class LoadIntake {
   }
 
   /** In the background: no batch of a tracked sequence waits for the end of the upload, so Catch nodes hear of a failure. */
-  #finish(gathering: Gathering, message: Message): void {
+  #finish(gathering: Gathering): void {
     if (gathering.finishing || gathering.failed) return;
-    gathering.stopListening();
+    this.#forget(gathering);
     gathering.finishing = this.#inTurn(gathering, async () => (await gathering.run).finish());
     gathering.finishing.catch((error) => {
       const known = gathering.failed;
       void this.#breakOff(gathering, error);
-      if (gathering.tracked && !known) this.#onBackgroundError(error, carriedBy(message));
+      if (gathering.tracked && !known) this.#onBackgroundError(error, gathering.carried);
     });
   }
 
   async #breakOff(gathering: Gathering, reason: unknown): Promise<void> {
     if (gathering.failed) return;
     gathering.failed = true;
-    gathering.stopListening();
+    if (this.#forget(gathering) && gathering.id !== undefined) this.#rememberBrokenOff(gathering.id, reason);
     const run = await gathering.run.catch(() => undefined);
     // What cannot even be written down is found by the next run: its rows are READY, its jobs in the ledger.
     await run?.breakOff(reason).catch(() => {});
@@ -176,14 +185,17 @@ export class LoadIntake {
     return result;
   }
 
-  #remember(id: string, gathering: Gathering): void {
-    this.#gatherings.set(id, gathering);
-    const [oldest] = this.#gatherings.keys();
-    if (this.#gatherings.size > MOST_REMEMBERED && oldest !== undefined) this.#forget(oldest);
+  /** Takes no more messages in. False: it did not any more. */
+  #forget(gathering: Gathering): boolean {
+    const { id, stopListening } = gathering;
+    stopListening();
+    return id !== undefined && this.#gatherings.get(id) === gathering && this.#gatherings.delete(id);
   }
 
-  #forget(id: string | undefined): void {
-    if (id !== undefined) this.#gatherings.delete(id);
+  #rememberBrokenOff(id: string, reason: unknown): void {
+    this.#brokenOff.set(id, { reason });
+    const [oldest] = this.#brokenOff.keys();
+    if (this.#brokenOff.size > MOST_REMEMBERED && oldest !== undefined) this.#brokenOff.delete(oldest);
   }
 }
 

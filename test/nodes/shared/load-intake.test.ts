@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { LoadIntake, type Taken } from '../../../nodes/shared/load-intake.ts';
 import type { Message } from '../../../nodes/shared/red.ts';
 import { type EndState, endSequence, registerSequence } from '../../../nodes/shared/sequence-registry.ts';
 import { type Org, startOrg } from '../../../sandbox/org/org.ts';
+import { isLoadError } from '../../../src/errors.ts';
 import { connectTo, INSERT_LOAD_TEST, LoadUnderTest, loadTestRecords } from '../../support/loads.ts';
 import { until } from '../../support/until.ts';
 
 const signal = new AbortController().signal;
+const refused = (error: unknown) => isLoadError(error, 'LOAD_ALREADY_RUNNING');
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
 
 describe('the intake of a load', () => {
   let org: Org;
@@ -78,6 +85,19 @@ describe('the intake of a load', () => {
       await Promise.all(taken);
       assert.equal(recordsInJobs(), 20);
     });
+
+    it('that is refused tells once, and passes without a word after that, when its sender goes on, too', async () => {
+      const other = await under.load.beginRun({ openedAt: undefined, carried: {} });
+      const mark = opened();
+      const place = (index: number) => message({ id: 'parts', index }, { _sequence: { ...mark, index } });
+      await assert.rejects(take(place(0)), refused);
+      assert.deepEqual(await take(place(1)), { runId: null, rejected: [] });
+      await other.finish();
+      assert.deepEqual(await take(place(2)), { runId: null, rejected: [] });
+      ended(mark.id);
+      assert.deepEqual(await take(place(3)), { runId: null, rejected: [] });
+      assert.deepEqual(under.jobs, []);
+    });
   });
 
   describe('a sequence that nobody tracks', () => {
@@ -87,5 +107,34 @@ describe('the intake of a load', () => {
       assert.equal(new Set(taken.map(({ runId }) => runId)).size, 1);
       assert.equal(recordsInJobs(), 30);
     });
+
+    it('that is refused says so for each message, also after the load is free', async () => {
+      const other = await under.load.beginRun({ openedAt: undefined, carried: {} });
+      await assert.rejects(take(message({ id: 'parts', index: 0 })), refused);
+      await other.finish();
+      await assert.rejects(take(message({ id: 'parts', index: 1, count: 2 })), refused);
+      assert.deepEqual(under.jobs, []);
+    });
   });
+
+  it('keeps nothing of what was refused but that it was', async () => {
+    const other = await under.load.beginRun({ openedAt: undefined, carried: {} });
+    const rows: WeakRef<object>[] = [];
+    for (let night = 0; night < 20; night += 1) rows.push(await refusedRows(night % 2 === 0));
+    await until(() => {
+      collectGarbage();
+      return rows.every((ref) => ref.deref() === undefined);
+    }, 'the rows of all refused triggers are gone');
+    await other.finish();
+  });
+
+  /** One that nobody tracks, or else one whose sender breaks it off as a refusal makes it do. */
+  async function refusedRows(tracked: boolean): Promise<WeakRef<object>> {
+    const mark = opened();
+    const more = tracked ? { _sequence: { ...mark, index: 0 } } : {};
+    const one = message({ id: mark.id, index: 0 }, more);
+    await assert.rejects(take(one), refused);
+    ended(mark.id, 'broken-off');
+    return new WeakRef(one.payload as object);
+  }
 });
