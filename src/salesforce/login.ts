@@ -32,6 +32,8 @@ export interface LoginOptions {
   /** Milliseconds, by the org's clock where it is known. */
   now: number;
   signal?: AbortSignal | undefined;
+  /** The login waits for the store of the refresh tokens, and that is why. */
+  onWait?: ((reason: LoadError) => void) | undefined;
 }
 
 type Grant = Exclude<Credentials, GivenAccessToken>;
@@ -71,7 +73,7 @@ async function logInWithRotation(
     const answer = await requestToken({ ...credentials, refreshToken }, options);
     login = loginFrom(answer);
     return answer.refresh_token ?? refreshToken;
-  });
+  }, options);
   if (login === undefined) throw new Error('the refresh token store did not run the refresh');
   return login;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { LoadError } from '../errors.ts';
 import type { RefreshTokenFlow } from './credentials.ts';
 
 /**
@@ -13,7 +14,18 @@ export interface RefreshTokenStore {
    * Under a lock over all who share the store: reads the newest stored token, has it used by `rotate`, and stores what
    * that returns before anybody else may read. When `rotate` rejects nothing changes.
    */
-  update(rotate: (current: string | undefined) => Promise<string>): Promise<void>;
+  update(
+    rotate: (current: string | undefined) => Promise<string>,
+    waiting?: StoreWaiting | undefined,
+  ): Promise<void>;
+}
+
+/** For a store that may be away for a while. */
+export interface StoreWaiting {
+  /** Ends the waiting; what `rotate` returned is stored all the same. */
+  signal?: AbortSignal | undefined;
+  /** It is away, and that is why. */
+  onWait?: ((reason: LoadError) => void) | undefined;
 }
 
 /**

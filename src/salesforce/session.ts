@@ -205,6 +205,7 @@ export class SalesforceSession implements ApiCalls {
           refreshTokens: this.#refreshTokens,
           now: this.#orgClock.now(),
           signal,
+          onWait: (reason) => renewal.failed(reason),
         });
         return { value: login.accessToken, instanceUrl: login.instanceUrl, id: login.id, accepted: false };
       } catch (error) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Org, type OrgOptions, startOrg } from '../../sandbox/org/org.ts';
-import { type ErrorCode, isLoadError } from '../../src/errors.ts';
+import { type ErrorCode, isLoadError, LoadError } from '../../src/errors.ts';
 import type { ApiRequest } from '../../src/salesforce/call.ts';
 import type { Credentials } from '../../src/salesforce/credentials.ts';
 import { isDoubtful, isRefusal } from '../../src/salesforce/outcome.ts';
@@ -421,6 +421,34 @@ describe('the session', () => {
       const error = await fails(session(credentials).call(LIMITS), 'SF_AUTH_FAILED');
       assert.match(error.message, /authorise again/);
       assert.ok(!error.message.includes(refreshToken));
+    });
+
+    it('tells a caller of little patience that the store is away, and the others wait on', async () => {
+      const clock = new FakeClock();
+      const { opened, open } = gate();
+      const store = new MemoryStore();
+      const closed: boolean[] = [];
+      const refreshTokens: RefreshTokenStore = {
+        load: () => store.load(),
+        update: async (rotate, { signal, onWait } = {}) => {
+          onWait?.(new LoadError('DB_UNAVAILABLE', 'the ledger is away'));
+          await opened;
+          closed.push(signal?.aborted === true);
+          await store.update(rotate);
+        },
+      };
+      const made = await server(() => ({ body: {} }));
+      const shared = session(
+        { flow: 'refresh-token', loginUrl: made.url, clientId: 'a', refreshToken: 'seed' },
+        { clock, refreshTokens },
+      );
+      const patient = shared.call(LIMITS);
+      const start = clock.now();
+      await fails(clock.runUntil(shared.call(LIMITS, { outageMs: 2_000 })), 'DB_UNAVAILABLE');
+      assert.equal(clock.now() - start, 2_000);
+      open();
+      assert.equal((await clock.runUntil(patient)).status, 200);
+      assert.deepEqual(closed, [false]);
     });
 
     it('keeps the old one, and no lock, while the token endpoint is away', async () => {

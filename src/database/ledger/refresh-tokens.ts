@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../clock.ts';
 import { LoadError, reasonOf } from '../../errors.ts';
 import { type Logger, silentLogger } from '../../log.ts';
 import { seal, unseal } from '../../sealed-text.ts';
+import type { DatabaseError } from '../database-error.ts';
 import { migrate } from '../migrate.ts';
 import type { Database } from '../pool.ts';
 import { retryWhileUnavailable } from '../retry-while-unavailable.ts';
@@ -24,6 +25,11 @@ interface TokenRow {
   sealed: Buffer | null;
 }
 
+interface Waiting {
+  signal?: AbortSignal | undefined;
+  onWait?: ((reason: LoadError) => void) | undefined;
+}
+
 /**
  * The newest refresh token of one connection, for all processes that share the ledger: read, used and replaced under a row
  * lock. Kept encrypted; the secret never is in the database.
@@ -37,6 +43,7 @@ export class PostgresRefreshTokenStore {
   #ready: Promise<void> | undefined;
   /** Got by a rotation, and not known to be stored yet: the only copy there is. */
   #unsaved: { token: string; after: Buffer | null } | undefined;
+  #isWaiting = false;
 
   /** `key` names the connection, `secret` seals its token. */
   constructor(db: Database, options: { key: string; secret: string; clock?: Clock; log?: Logger }) {
@@ -52,22 +59,31 @@ export class PostgresRefreshTokenStore {
   /** Undefined before the first rotation. */
   async load(): Promise<string | undefined> {
     if (this.#unsaved !== undefined) return this.#unsaved.token;
-    await this.#prepare();
-    const { rows } = await this.#db.query<TokenRow>(READ_ROW, [this.#key]);
+    const { rows } = await this.#patiently(() => this.#db.query<TokenRow>(READ_ROW, [this.#key]));
     return this.#open(rows[0]?.sealed ?? null);
   }
 
-  /** When `rotate` rejects nothing changes. What it returns is stored, however often the database goes away meanwhile. */
-  async update(rotate: (current: string | undefined) => Promise<string>): Promise<void> {
-    await this.#prepare();
-    await this.#save();
+  /**
+   * When `rotate` rejects nothing changes. What it returns is stored, however often the database goes away meanwhile. While
+   * the database is away `rotate` waits, until `signal` is aborted; `onWait` hears of it.
+   */
+  async update(
+    rotate: (current: string | undefined) => Promise<string>,
+    { signal, onWait }: Waiting = {},
+  ): Promise<void> {
+    await this.#save({ signal, onWait });
+    await this.#patiently(() => this.#rotateOnce(rotate), { signal, onWait });
+    await this.#save({ onWait });
+  }
+
+  /** Rejects only while there is no new token: once it is got the old one is dead, and nothing may be repeated. */
+  async #rotateOnce(rotate: (current: string | undefined) => Promise<string>): Promise<void> {
     try {
       await this.#db.transaction((session) => this.#rotate(session, rotate));
       this.#unsaved = undefined;
     } catch (error) {
       if (this.#unsaved === undefined) throw error;
       this.#log.warn(`A new refresh token is not stored yet. ${reasonOf(error)}`);
-      await this.#save();
     }
   }
 
@@ -82,15 +98,36 @@ export class PostgresRefreshTokenStore {
   }
 
   /** Unless somebody has rotated since: then theirs is the newest. */
-  async #save(): Promise<void> {
+  async #save(waiting: Waiting): Promise<void> {
     const unsaved = this.#unsaved;
     if (unsaved === undefined) return;
     const values = [this.#key, this.#seal(unsaved.token), unsaved.after];
-    await retryWhileUnavailable(() => this.#db.query(STORE_AFTER, values), {
-      clock: this.#clock,
-      maxMs: MAX_WAIT_MS,
-    });
+    await this.#patiently(() => this.#db.query(STORE_AFTER, values), waiting);
     this.#unsaved = undefined;
+  }
+
+  async #patiently<T>(fn: () => Promise<T>, { signal, onWait }: Waiting = {}): Promise<T> {
+    const attempt = async () => {
+      await this.#prepare();
+      return fn();
+    };
+    const result = await retryWhileUnavailable(attempt, {
+      clock: this.#clock,
+      signal,
+      maxMs: MAX_WAIT_MS,
+      onWait: (error) => {
+        this.#sayWaiting(error);
+        onWait?.(error);
+      },
+    });
+    this.#isWaiting = false;
+    return result;
+  }
+
+  /** Once for each time that the database is away. */
+  #sayWaiting(error: DatabaseError): void {
+    if (!this.#isWaiting) this.#log.warn(`The refresh token waits for the ledger. ${error.message}`);
+    this.#isWaiting = true;
   }
 
   #prepare(): Promise<void> {

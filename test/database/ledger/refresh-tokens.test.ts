@@ -94,6 +94,52 @@ describe('refresh tokens in PostgreSQL', () => {
     assert.equal(said.length, 2);
   });
 
+  it('rotate when the database is back, once, and say so once', async () => {
+    const proxy = await TcpProxy.start(at);
+    const shaky = new Database({ ...configOf(at), port: proxy.port });
+    const said: string[] = [];
+    const log = { info: () => {}, warn: (text: string) => said.push(text), error: () => {} };
+    const store = new PostgresRefreshTokenStore(shaky, { key: randomUUID(), secret: SECRET, log });
+    await store.update(async () => 'token-1');
+    proxy.cut();
+    const used: (string | undefined)[] = [];
+    const reasons: string[] = [];
+    const updating = store.update(
+      async (current) => {
+        used.push(current);
+        return 'token-2';
+      },
+      { onWait: ({ code }) => reasons.push(code) },
+    );
+    updating.catch(() => {}); // Looked at below, when the network is back.
+    await until(() => reasons.length > 1, 'it was tried twice');
+    assert.deepEqual([used, new Set(reasons)], [[], new Set(['DB_UNAVAILABLE'])]);
+    proxy.heal();
+    await updating;
+    assert.deepEqual(used, ['token-1']);
+    assert.equal(await store.load(), 'token-2');
+    assert.equal(said.length, 1, said.join());
+    assert.match(said[0] ?? '', /refresh token waits/);
+    await shaky.close();
+    await proxy.stop();
+  });
+
+  it('are not rotated any more for who has stopped waiting', async () => {
+    const proxy = await TcpProxy.start(at);
+    const shaky = new Database({ ...configOf(at), port: proxy.port });
+    const store = new PostgresRefreshTokenStore(shaky, { key: randomUUID(), secret: SECRET });
+    proxy.cut();
+    const stop = new AbortController();
+    const rotate = async () => assert.fail('nobody waits for it');
+    const updating = store.update(rotate, {
+      signal: stop.signal,
+      onWait: () => stop.abort(new Error('enough')),
+    });
+    await assert.rejects(updating, /enough/);
+    await shaky.close();
+    await proxy.stop();
+  });
+
   it('are stored though the connection broke after the rotation', async () => {
     const proxy = await TcpProxy.start(at);
     const shaky = new Database({ ...configOf(at), port: proxy.port });
