@@ -6,6 +6,7 @@ import { settlements } from '../src/load/connection.ts';
 import type { JobResults } from '../src/load/results.ts';
 import type { Settlement } from '../src/load/settlement.ts';
 import type { ResultKind } from '../src/salesforce/ingest.ts';
+import { nameOf } from './shared/batch-in-flight.ts';
 import { markingLast, OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SfConnectionNode } from './shared/connections.ts';
@@ -23,6 +24,8 @@ import { Turns } from './shared/turns.ts';
 type Settings = ReturnType<typeof readResults>;
 
 const RECEIPT_OUTPUT = 3;
+/** A job's results are read by one node at a time. */
+const HANDS = 'results';
 
 export default function (RED: Red): void {
   useCatalogue(RED);
@@ -60,8 +63,13 @@ async function results(
   const { message, settings, signal } = input;
   const { connection } = settings;
   const job = await jobOfMessage(message, connection, signal);
-  const release = await connection.carryOn(job.id, 'results');
-  if (!release) return;
+  const reader = connection.inHand.takenBy(job.id, HANDS);
+  const release = await connection.carryOn(job.id, HANDS, nameOf(node));
+  if (!release) {
+    // A job that was sent again may meet its first message at the same node: that is no news.
+    if (reader !== undefined && reader !== nameOf(node)) sayTaken(node, job, reader, status);
+    return;
+  }
   try {
     await turns.take(signal, () => deliver(RED, node, input, job, status));
   } catch (error) {
@@ -72,6 +80,12 @@ async function results(
   } finally {
     release();
   }
+}
+
+/** Of two results nodes one would wait in vain for its rows to be accounted for. */
+function sayTaken(node: Node, { id: job }: Job, reader: string, status: StatusLine): void {
+  node.warn(text('warning.jobTaken', { job, node: reader }));
+  status.waiting(text('status.jobTaken', { job }));
 }
 
 /** Downloads the results, sends them, waits until the job is settled, and writes its receipt. */

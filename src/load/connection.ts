@@ -160,13 +160,13 @@ export class SalesforceConnection {
 
   /**
    * Takes a closed job in hand: whatever parked it is over, and its load is held again by this process. Returns the
-   * function that lets it go, or undefined when `whose` hands have it already. A job of no load here (made by another
-   * tool) is taken as it is.
+   * function that lets it go, or undefined when `whose` hands have it already (`inHand.takenBy` tells who put it there). A
+   * job of no load here (made by another tool) is taken as it is.
    *
    * @throws LoadError LOAD_ALREADY_RUNNING when another process holds the job's load
    */
-  async carryOn(jobId: string, whose: string): Promise<(() => void) | undefined> {
-    const release = this.inHand.take(jobId, whose);
+  async carryOn(jobId: string, whose: string, by = whose): Promise<(() => void) | undefined> {
+    const release = this.inHand.take(jobId, whose, by);
     if (!release) return undefined;
     try {
       const known = await this.ledger.findJob(jobId);

@@ -3,7 +3,8 @@
  * A closed job that nobody has in hand is parked or on its way between two nodes (design §7.8).
  */
 export class JobsInHand {
-  readonly #hands = new Map<string, Set<string>>();
+  /** By job and by whose hands they are: who put them there. */
+  readonly #hands = new Map<string, Map<string, string>>();
 
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -20,14 +21,19 @@ export class JobsInHand {
     return this.#hands.has(jobId);
   }
 
+  /** Who put it into `whose` hands, while they have it. */
+  takenBy(jobId: string, whose: string): string | undefined {
+    return this.#hands.get(jobId)?.get(whose);
+  }
+
   /**
    * Returns the function that lets the job go again; undefined when `whose` hands have it already: a message that was
-   * sent again met the first one. It may be called twice.
+   * sent again met the first one, or somebody else is at it (`takenBy`). It may be called twice.
    */
-  take(jobId: string, whose: string): (() => void) | undefined {
-    const hands = this.#hands.get(jobId) ?? new Set();
+  take(jobId: string, whose: string, by = whose): (() => void) | undefined {
+    const hands = this.#hands.get(jobId) ?? new Map<string, string>();
     if (hands.has(whose)) return undefined;
-    hands.add(whose);
+    hands.set(whose, by);
     this.#hands.set(jobId, hands);
     let isHeld = true;
     return () => {

@@ -34,4 +34,13 @@ describe('JobsInHand', () => {
     second?.();
     assert.equal(jobs.has('a'), false);
   });
+
+  it('knows who put a job into hands, while they have it', () => {
+    const release = jobs.take('a', 'results', 'node 1');
+    assert.equal(jobs.take('a', 'results', 'node 2'), undefined);
+    assert.equal(jobs.takenBy('a', 'results'), 'node 1');
+    assert.equal(jobs.takenBy('a', 'poll'), undefined);
+    release?.();
+    assert.equal(jobs.takenBy('a', 'results'), undefined);
+  });
 });

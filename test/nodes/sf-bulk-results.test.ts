@@ -1,55 +1,104 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
 import sfBulkResults from '../../nodes/sf-bulk-results.ts';
-import type { SfConnectionNode } from '../../nodes/shared/connections.ts';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
-import { LoadError } from '../../src/errors.ts';
-import type { Job } from '../../src/job.ts';
-import { connectTo, LoadUnderTest, loadTestRecords } from '../support/loads.ts';
-import { handled, nodeHelper } from '../support/node-helper.ts';
+import type { SalesforceConnection } from '../../src/load/connection.ts';
+import type { Receipt } from '../../src/receipt.ts';
+import { connectTo, INSERT_LOAD_TEST, LoadUnderTest, loadTestRecords } from '../support/loads.ts';
+import { handled, nodeHelper, observe } from '../support/node-helper.ts';
+import { until } from '../support/until.ts';
 import { Bench } from './support/bench.ts';
+import { failing } from './support/failing.ts';
+
+const SUCCESSES = { method: 'GET', path: /\/successfulResults$/ } as const;
 
 describe('sf-bulk-results', () => {
   nodeHelper.use();
   let org: Org;
+  let connection: SalesforceConnection;
 
   before(async () => {
     org = await startOrg({ startDelayMs: 0 });
+    connection = connectTo(org);
   });
-  after(() => org.close());
+  after(async () => {
+    await connection.close();
+    await org.close();
+  });
 
-  /** Of a load of another process. */
-  async function finishedJob(): Promise<Job> {
-    const under = new LoadUnderTest(connectTo(org));
-    await under.loadAll(loadTestRecords(10));
-    const [job] = under.jobs;
-    assert.ok(job);
-    const options = { intervalMs: 20, maxIntervalMs: 50, timeoutMs: 0, stallTimeoutMs: 0 };
-    const final = await under.connection.watcher.watch(job, {
-      ...options,
-      signal: new AbortController().signal,
+  /** Two results nodes, `n` and `other`; behind `n` a node that fails for some batches. */
+  function load(fails: readonly number[] = []): Promise<Bench> {
+    const results = {
+      type: 'sf-bulk-results',
+      connection: 'sf',
+      batchSize: 10,
+      maxInFlight: 4,
+      onError: 'continue',
+    };
+    return Bench.load({
+      org,
+      ledger: '',
+      modules: [sfBulkResults, failing(fails)],
+      nodes: [
+        { ...results, id: 'n', wires: [['failing'], [], [], ['receipt?']] },
+        { ...results, id: 'other', wires: [['other?'], [], [], ['receipt?']] },
+        { id: 'failing', type: 'failing', wires: [['out?']] },
+      ],
     });
-    await under.close();
-    return final;
   }
 
-  it('leaves no result file on disk when the ledger goes away once they are there', async () => {
-    const job = await finishedJob();
-    const node = { id: 'results', type: 'sf-bulk-results', connection: 'sf', settleWhen: 'through' };
-    const bench = await Bench.load({ org, ledger: '', modules: [sfBulkResults], nodes: [node] });
-    const { connection } = bench.node('sf') as unknown as SfConnectionNode;
-    const { directory } = await connection.scratch();
-    const findJob = connection.ledger.findJob.bind(connection.ledger);
-    let files: string[] = [];
-    connection.ledger.findJob = async (id) => {
-      const found = await readdir(directory).catch(() => []);
-      if (found.length === 0) return findJob(id);
-      files = found;
-      throw new LoadError('DB_UNAVAILABLE', 'away');
-    };
-    const ended = handled(bench.node('results'), { payload: job });
-    assert.equal(((await ended) as LoadError).code, 'DB_UNAVAILABLE');
-    assert.equal(files.length, 3);
-    assert.deepEqual(await readdir(directory), []);
+  /** A finished job, made by another tool: nobody here knows more of it than its id. */
+  async function aJob(records: number): Promise<string> {
+    const under = new LoadUnderTest(connection);
+    await under.loadAll(loadTestRecords(records), 100, INSERT_LOAD_TEST);
+    const [job] = under.jobs;
+    await under.settleAll();
+    await under.load.close();
+    return job?.id ?? '';
+  }
+
+  const receipts = (bench: Bench) => bench.at('receipt?').map(({ payload }) => payload as Receipt);
+
+  it('that goes on after errors counts the batches that failed, in one warning and in its status', async () => {
+    const bench = await load([0, 2]);
+    const { statuses } = observe(bench.node('n'));
+    assert.equal(await handled(bench.node('n'), { payload: await aJob(30) }), undefined);
+    assert.match(bench.warnings('n')[0] ?? '', /^For 2 batches nodes behind this one reported errors/);
+    await until(() => statuses.at(-1)?.fill === 'green', 'it shows its end');
+    assert.equal(statuses.at(-1)?.text, '30 ok, 0 failed, 2 batches with errors');
+  });
+
+  describe('given a job that is being read', () => {
+    /** The first delivery goes on until the second is through. */
+    async function deliveredTwice(to: 'n' | 'other') {
+      const bench = await load();
+      const payload = await aJob(10);
+      const { statuses } = observe(bench.node(to));
+      const reading = observe(bench.node('n')).statuses;
+      org.faults.add({ ...SUCCESSES, kind: 'delay', ms: 700, times: 1 });
+      const first = handled(bench.node('n'), { payload });
+      await until(() => reading.some(({ text }) => text === `results of ${payload}`), 'the first is at it');
+      assert.equal(await handled(bench.node(to), { payload }), undefined);
+      assert.equal(receipts(bench).length, 0, 'the second did not wait for the first');
+      assert.equal(await first, undefined);
+      await until(() => receipts(bench).length === 1, 'the job has its receipt');
+      assert.equal(bench.at('other?').length, 0);
+      return { bench, payload, statuses };
+    }
+
+    it('by another node leaves it to that, and says so', async () => {
+      const { bench, payload, statuses } = await deliveredTwice('other');
+      const [warning, ...more] = bench.warnings('other');
+      assert.deepEqual(more, []);
+      assert.match(
+        warning ?? '',
+        new RegExp(`^Job ${payload} is being read by another node \\(sf-bulk-results n\\)`),
+      );
+      assert.ok(statuses.some(({ fill, text }) => fill === 'yellow' && text?.includes(payload)));
+    });
+
+    it('by itself says nothing: a job that was sent again met the first message', async () => {
+      const { bench } = await deliveredTwice('n');
+      assert.deepEqual(bench.warnings('n'), []);
+    });
   });
 });
