@@ -71,6 +71,7 @@ export class Load implements RunningLoad {
       if (this.#closing.signal.aborted) return;
       if (this.#run) {
         await this.#catchUp(this.#run);
+        if (this.#options.canSend()) await this.#letGoIfStopped();
         return;
       }
       if (!this.#ledger.durable) return;
@@ -170,7 +171,8 @@ export class Load implements RunningLoad {
     if (run.state === 'loading') throw alreadyRunning(this.loadName, 'rows are being loaded');
     if (inHand.length > 0) throw alreadyRunning(this.loadName, named(inHand));
     await this.#sendAgain(run);
-    if (run.state !== 'ended') throw unsettled(this.loadName, run.unsettled);
+    await this.#letGoIfStopped();
+    if (this.#run === run) throw unsettled(this.loadName, run.unsettled);
   }
 
   /** The hold of a load of which no run is unfinished; one without closed jobs is ended on the way. */
@@ -277,7 +279,7 @@ export class Load implements RunningLoad {
     });
   }
 
-  /** When all that is left of a run is parked, whoever is triggered next may carry it on. */
+  /** When nothing of a run goes on here, whoever is triggered next may carry it on. */
   async #letGoIfStopped(): Promise<void> {
     if (this.#run?.isStopped) await this.#letGo(this.#run);
   }

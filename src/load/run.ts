@@ -88,9 +88,10 @@ export class Run {
     return this.#jobs.unsettled;
   }
 
-  /** Nothing of it goes on without a person or a trigger: all that is left of it is parked. */
+  /** Nothing of it goes on here: all that is left of it is parked, or for whoever takes it over. */
   get isStopped(): boolean {
-    return this.#state === 'loaded' && this.#jobs.areStopped;
+    const isForOthers = this.#hasLeftOpen && this.unsettled.length === 0;
+    return this.#state === 'loaded' && (this.#jobs.areStopped || isForOthers);
   }
 
   /** Takes jobs over from an earlier process. */
@@ -158,7 +159,7 @@ export class Run {
     this.#jobs.closing(job);
   }
 
-  /** A job of it is open still: the run ends with whoever takes it over and aborts that. */
+  /** A job of it may be open still: the run ends with whoever takes it over and aborts that. */
   leaveOpen(): void {
     this.#hasLeftOpen = true;
   }
@@ -285,9 +286,9 @@ export class Run {
       throw error;
     } finally {
       this.#state = 'loaded';
+      this.#options.onLoaded();
     }
     await this.endIfSettled();
-    this.#options.onLoaded();
   }
 
   async #noteLoaded(complete: boolean): Promise<void> {

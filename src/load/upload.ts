@@ -29,7 +29,10 @@ export interface UploaderOptions {
   onClosing: (job: Job) => void;
   /** Aborted when the load is closed. */
   closing: AbortSignal;
-  /** A job that could not be aborted any more stays `open` in the ledger: whoever takes the run over aborts it. */
+  /**
+   * A job may be `open` in the ledger, or `closing` without being closed: one that could not be aborted any more, or of which
+   * the ledger could not be told. Whoever takes the run over looks after it.
+   */
   onLeftOpen: () => void;
   /** Calls that were made for a job that came to nothing. */
   onWastedCalls: (calls: number) => void;
@@ -120,7 +123,7 @@ export class Uploader {
 
   /** Never `closing`, so it never ran: aborting it, or leaving it Open where even that fails, loses and doubles nothing. */
   async #discard(job: Job, error: unknown): Promise<void> {
-    const { ingest, ledger, meters, closing, onWastedCalls, onLeftOpen } = this.#options;
+    const { ingest, ledger, meters, closing, onLeftOpen } = this.#options;
     const meter = meters.of(job.id);
     const isAborted = await within(systemClock, FAREWELL_MS, (signal) =>
       ingest.abort(job.id, { meter, signal }),
@@ -128,19 +131,21 @@ export class Uploader {
       () => true,
       () => false,
     );
-    meters.forget(job.id);
-    onWastedCalls(meter.calls);
-    if (isAborted || !closing.aborted) await ledger.discardJob(job.id, reasonOf(error));
-    else onLeftOpen();
+    this.#forget(job, meter);
+    if (!isAborted && closing.aborted) onLeftOpen();
+    // Why it is given up weighs more than that this could not be written down.
+    else await ledger.discardJob(job.id, reasonOf(error)).catch(onLeftOpen);
+  }
+
+  /** Its calls are in no receipt of a job. */
+  #forget(job: Job, meter: CallMeter): void {
+    this.#options.meters.forget(job.id);
+    this.#options.onWastedCalls(meter.calls);
   }
 
   async #close(job: Job, meter: CallMeter, signal: AbortSignal): Promise<Job> {
-    const { ingest, ledger, hold, onClosing } = this.#options;
-    if (!(await ledger.markClosing(hold, job.id))) {
-      const lost = takenOver(job, hold);
-      await this.#discard(job, lost);
-      throw lost;
-    }
+    const { ingest, ledger, onClosing } = this.#options;
+    await this.#markClosing(job, meter);
     onClosing(job);
     try {
       // A close that is under way is better finished than left in doubt.
@@ -154,6 +159,20 @@ export class Uploader {
       await ledger.parkJob(job.id, `its close was not confirmed: ${reasonOf(error)}`);
       throw asUnconfirmed(job, error);
     }
+  }
+
+  /** Where the ledger does not answer the job may be `closing` there all the same, so it is not discarded either. */
+  async #markClosing(job: Job, meter: CallMeter): Promise<void> {
+    const { ledger, hold, onLeftOpen } = this.#options;
+    const isOurs = await ledger.markClosing(hold, job.id).catch((error) => {
+      this.#forget(job, meter);
+      onLeftOpen();
+      throw error;
+    });
+    if (isOurs) return;
+    const lost = takenOver(job, hold);
+    await this.#discard(job, lost);
+    throw lost;
   }
 }
 

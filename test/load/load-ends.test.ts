@@ -99,6 +99,10 @@ describe('ends of a load', () => {
     await until(() => of.receipts.length > 0, 'the run has its receipt');
     return of.receipts[0];
   };
+  const loadKey = async () => ({
+    orgId: (await under.connection.session.identity()).orgId,
+    loadName: 'rows',
+  });
   const filesLeft = async () => {
     const { directory } = await under.connection.scratch();
     return readdir(directory).catch(() => []);
@@ -220,6 +224,94 @@ describe('ends of a load', () => {
       const { uploaded, unprocessed, unaccounted, complete } = (await receipt(load)) ?? {};
       assert.deepEqual([uploaded, unprocessed, unaccounted, complete], [100, 100, 0, false]);
       assert.equal(stored(), 0);
+    });
+  });
+
+  describe('a job of which the ledger could not be told', () => {
+    const away = () => Promise.reject(new LoadError('DB_UNAVAILABLE', 'away'));
+
+    /** Rejects, though the statement may have taken. */
+    function awayFor<M extends 'markClosing' | 'discardJob' | 'runLoaded'>(method: M, took: boolean): void {
+      const statement = ledger[method].bind(ledger) as (...values: unknown[]) => Promise<unknown>;
+      Object.assign(ledger, {
+        [method]: async (...values: unknown[]) => {
+          if (took) await statement(...values);
+          return away();
+        },
+      });
+    }
+
+    /** Own properties hide what the class does. */
+    function back(): void {
+      for (const method of ['markClosing', 'discardJob', 'runLoaded']) Reflect.deleteProperty(ledger, method);
+    }
+
+    async function failsToLoad(error: 'DB_UNAVAILABLE' | 'SF_REQUEST_FAILED'): Promise<void> {
+      await assert.rejects(under.loadAll(loadTestRecords(10)), code(error));
+      await until(() => under.load.hold === undefined, 'the load is let go');
+      back();
+      assert.deepEqual([under.jobs, under.receipts], [[], []]);
+    }
+
+    for (const [what, isNoted] of [
+      ['', true],
+      [', nor that the load broke off', false],
+    ] as const) {
+      it(`that it is being closed${what}, is given up by whoever takes the run over`, async () => {
+        awayFor('markClosing', false);
+        if (!isNoted) awayFor('runLoaded', false);
+        await failsToLoad('DB_UNAVAILABLE');
+        assert.equal(org.audit.openJobs, 1);
+        await (await under.load.beginRun(START)).finish();
+        assert.equal(org.audit.openJobs, 0);
+        const { received, complete } = (await receipt()) ?? {};
+        assert.deepEqual([received, complete], [0, false]);
+      });
+    }
+
+    it('and that is marked as closing there all the same, is aborted, and its results are read', async () => {
+      awayFor('markClosing', true);
+      await failsToLoad('DB_UNAVAILABLE');
+      await assert.rejects(under.load.beginRun(START), code('LOAD_UNSETTLED'));
+      assert.deepEqual(
+        under.jobs.map(({ state }) => state),
+        ['Aborted'],
+      );
+      await under.settleAll();
+      const { uploaded, unprocessed, complete } = (await receipt()) ?? {};
+      assert.deepEqual([uploaded, unprocessed, complete, stored()], [10, 10, false, 0]);
+    });
+
+    it('that it was discarded, is discarded by whoever takes the run over', async () => {
+      const refusal = [{ errorCode: 'CLIENTINPUTERROR', message: 'no' }];
+      org.faults.add({ ...UPLOAD, kind: 'status', status: 400, body: refusal, nth: 1 });
+      awayFor('discardJob', false);
+      await failsToLoad('SF_REQUEST_FAILED');
+      const [run] = await ledger.unfinishedRuns(await loadKey());
+      await (await under.load.beginRun(START)).finish();
+      const jobs = await ledger.jobsOfRun(run?.runId ?? '');
+      assert.deepEqual(
+        jobs.map(({ state }) => state),
+        ['discarded'],
+      );
+      assert.deepEqual([(await receipt())?.received, org.audit.openJobs], [0, 0]);
+    });
+
+    it('does not hold up what else of the run goes on', async () => {
+      const run = await under.load.beginRun(START);
+      await write(run, 150);
+      await until(() => under.jobs.length === 1, 'the first job is closed');
+      awayFor('markClosing', false);
+      await assert.rejects(run.finish(), code('DB_UNAVAILABLE'));
+      await run.breakOff(new Error('the last job'));
+      back();
+      assert.ok(under.load.hold);
+      await under.settleAll();
+      await until(() => under.load.hold === undefined, 'the load is let go');
+      const next = another();
+      await next.load.start();
+      const { succeeded, complete } = (await receipt(next)) ?? {};
+      assert.deepEqual([succeeded, complete, org.audit.openJobs], [100, false, 0]);
     });
   });
 
