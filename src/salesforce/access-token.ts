@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { LoadError } from '../errors.ts';
 import type { CallOptions } from './call.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** The token in force. `accepted` once an answer other than 401 came with it. */
 export interface Token {
@@ -103,14 +104,4 @@ class PendingRenewal implements Renewal {
         );
     });
   }
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -5,6 +5,7 @@ import type { CallOptions } from './call.ts';
 import { connectionThrough, type HttpRequest, type HttpResponse } from './jsforce-bridge.ts';
 import { isRefusal } from './outcome.ts';
 import type { SalesforceSession } from './session.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface ObjectSummary {
   name: string;
@@ -48,7 +49,8 @@ const DEFAULT_LIFE_MS = 15 * 60_000;
 /**
  * What the org's objects and fields are, as the session's user sees them. Trimmed to what a load and its forms need: the
  * whole description of a large object takes megabytes. One instance for a connection; answers are kept for `lifeMs`, and
- * asked for once however many ask at the same time.
+ * asked for once however many ask at the same time: the first of them pays for the calls and says how long an outage is
+ * waited out, and whoever leaves by his signal takes the answer from nobody.
  */
 export class DescribeApi {
   readonly #session: SalesforceSession;
@@ -61,8 +63,8 @@ export class DescribeApi {
   }
 
   describeGlobal(options: CallOptions = {}): Promise<ObjectSummary[]> {
-    return this.#keep('', async () => {
-      const connection = await this.#connection('The list of objects', options);
+    return this.#keep('', options, async (shared) => {
+      const connection = await this.#connection('The list of objects', shared);
       const { sobjects } = (await connection.describeGlobal()) as DescribeGlobalResult;
       return sobjects.map(summaryOf);
     });
@@ -71,8 +73,8 @@ export class DescribeApi {
   /** CONFIG_INVALID, naming the object, when the org does not know it or the user may not see it. */
   describe(object: string, options: CallOptions = {}): Promise<ObjectDescription> {
     checkedApiName('object', object);
-    return this.#keep(object.toLowerCase(), async () => {
-      const connection = await this.#connection(`The description of ${object}`, options);
+    return this.#keep(object.toLowerCase(), options, async (shared) => {
+      const connection = await this.#connection(`The description of ${object}`, shared);
       try {
         return descriptionOf(await connection.describe(object));
       } catch (error) {
@@ -86,16 +88,17 @@ export class DescribeApi {
     this.#kept.clear();
   }
 
-  #keep<T>(key: string, ask: () => Promise<T>): Promise<T> {
+  #keep<T>(key: string, options: CallOptions, ask: (shared: CallOptions) => Promise<T>): Promise<T> {
+    const { signal, ...shared } = options;
     const now = this.#session.clock.now();
     const kept = this.#kept.get(key);
-    if (kept !== undefined && kept.until > now) return kept.answer as Promise<T>;
-    const answer = ask();
+    if (kept !== undefined && kept.until > now) return unlessAborted(kept.answer as Promise<T>, signal);
+    const answer = ask(shared);
     this.#kept.set(key, { until: now + this.#lifeMs, answer });
     answer.catch(() => {
       if (this.#kept.get(key)?.answer === answer) this.#kept.delete(key);
     });
-    return answer;
+    return unlessAborted(answer, signal);
   }
 
   /** Of no host: the session adds its own, and the token. */

@@ -14,6 +14,7 @@ import { Patience } from './patience.ts';
 import type { RefreshTokenStore } from './refresh-token-store.ts';
 import { outcomeOfFailure, retryAfterMs } from './retry-policy.ts';
 import { HttpTransport, type Timeouts, type TlsOptions } from './transport.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface SessionOptions {
   credentials: Credentials;
@@ -136,14 +137,18 @@ export class SalesforceSession implements ApiCalls {
     return new Date(this.#orgClock.now());
   }
 
-  /** Who is logged in, and where. Asked once; who waits for less than the session does asks for himself until it is known. */
+  /**
+   * Who is logged in, and where. Asked once for all, until the session closes: whoever leaves by his signal takes it from
+   * nobody. The first to ask pays for the calls. Who waits for less than the session does asks for himself until it is known.
+   */
   identity(options: CallOptions = {}): Promise<Identity> {
     if (this.#known !== undefined) return Promise.resolve(this.#known);
-    if (options.outageMs !== undefined) return this.#readIdentity(options);
-    this.#identity ??= this.#readIdentity(options).finally(() => {
+    const isHasty = options.outageMs !== undefined || options.limitWaitMs !== undefined;
+    if (isHasty) return this.#readIdentity(options);
+    this.#identity ??= this.#readIdentity({ meter: options.meter }).finally(() => {
       this.#identity = undefined;
     });
-    return this.#identity;
+    return unlessAborted(this.#identity, options.signal);
   }
 
   /** For a sequence of calls that goes on trying as a whole. */

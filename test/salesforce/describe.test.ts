@@ -5,6 +5,7 @@ import { DescribeApi } from '../../src/salesforce/describe.ts';
 import { readLimits, testConnection } from '../../src/salesforce/limits.ts';
 import { SalesforceSession } from '../../src/salesforce/session.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { until } from '../support/until.ts';
 
 describe('describe and limits', () => {
   let org: Org;
@@ -81,6 +82,25 @@ describe('describe and limits', () => {
     describes.clear();
     await describes.describe('Contact', { meter });
     assert.equal(meter.calls, 3);
+  });
+
+  it('go on for who still waits, when the one who asked first leaves', async () => {
+    org.faults.add({ path: /describe/, kind: 'status', status: 503, times: 1 });
+    const describes = new DescribeApi(session);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const meter = { calls: 0 };
+    const [leaving, staying] = [
+      describes.describe('Contact', { signal: first.signal, meter }),
+      describes.describe('Contact', { signal: second.signal }),
+    ];
+    await until(() => org.audit.requests(/describe/).length > 0, 'it is under way');
+    first.abort(new Error('the first node was stopped'));
+    await assert.rejects(leaving, /first node was stopped/);
+    assert.equal((await clock.runUntil(staying)).name, 'Contact');
+    assert.equal(meter.calls, 2, 'the first pays to the end');
+    second.abort(new Error('the second node was stopped'));
+    await assert.rejects(describes.describe('Contact', { signal: second.signal }), /second node was stopped/);
+    assert.equal((await describes.describe('Contact')).name, 'Contact');
   });
 
   it('names an object that the org does not know, and asks again the next time', async () => {

@@ -161,6 +161,25 @@ describe('the session', () => {
     });
   });
 
+  it('asks once who it is, for all who want to know and though the first of them leaves', async () => {
+    const { opened, open } = gate();
+    const made = await server(async () => {
+      await opened;
+      return { body: { records: [{ Username: 'load@example.com' }], done: true } };
+    });
+    const shared = session(clientOf(made));
+    const stop = new AbortController();
+    const meter = { calls: 0 };
+    const leaving = shared.identity({ signal: stop.signal, meter });
+    const staying = shared.identity({ signal: new AbortController().signal });
+    await until(() => made.count(/query/) > 0, 'the question is under way');
+    stop.abort(new Error('the first node was stopped'));
+    await assert.rejects(leaving, /first node was stopped/);
+    open();
+    assert.equal((await staying).username, 'load@example.com');
+    assert.deepEqual([made.count(/query/), meter.calls], [1, 1]);
+  });
+
   it('speaks TLS with an authority of its own to login and API alike', async () => {
     const secure = await org({ tls: certificates.server });
     const { clientId, clientSecret } = secure.credentials;
