@@ -84,6 +84,8 @@ export default function (RED: Red): void {
         if (records > 0) meter.add(records);
         status.working(() => meter.text());
       },
+      reset: ({ signal }) =>
+        orAborted(signal, intake.breakOff(loadError('LOAD_BROKEN_OFF', 'reset', { load: load.loadName }))),
       close: async (removed) => {
         clearInterval(standIn);
         flows.stop();

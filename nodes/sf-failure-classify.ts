@@ -31,6 +31,7 @@ export default function (RED: Red): void {
         status.done(() => meter.text());
         input.send(splitter.split(input.message, sorted));
       },
+      reset: () => splitter.clear(),
       close: () => splitter.clear(),
     });
   }

@@ -69,6 +69,8 @@ export class LoadIntake {
   readonly #gatherings = new Map<string, Gathering>();
   /** By sequence, what broke it off. */
   readonly #brokenOff = new Map<string, { reason: unknown }>();
+  /** The one that was begun last. */
+  #run: Promise<Run | undefined> = Promise.resolve(undefined);
 
   constructor(load: Load, onBackgroundError: (error: unknown, carried: Message) => void) {
     this.#load = load;
@@ -110,6 +112,15 @@ export class LoadIntake {
     }
   }
 
+  /**
+   * Breaks off the run whose rows are being loaded, and does nothing where none are: closed jobs go on, rows in no closed job
+   * stay READY, and whoever waits for them, or brings the next, hears `reason`.
+   */
+  async breakOff(reason: LoadError): Promise<void> {
+    const run = await this.#run;
+    await run?.breakOff(reason);
+  }
+
   /** Its sequence broke off while it was on its way, and has said so: it begins no run of its own. */
   #isLate({ mark }: Place): boolean {
     return mark !== undefined && !this.#gatherings.has(mark.id) && sequenceState(mark.id) === 'broken-off';
@@ -121,6 +132,9 @@ export class LoadIntake {
     const { openedAt } = sequenceMark(message) ?? {};
     const carried = carriedBy(message);
     const run = this.#load.beginRun({ openedAt, carried });
+    // One that is refused leaves the run before as it is.
+    const before = this.#run;
+    this.#run = run.catch(() => before);
     const gathering: Gathering = {
       id,
       run,

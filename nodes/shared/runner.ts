@@ -3,6 +3,7 @@ import { LoadError, reasonOf } from '../../src/errors.ts';
 import type { Validated } from './config.ts';
 import { markAccountable } from './own-nodes.ts';
 import type { Done, Message, Node, Send } from './red.ts';
+import { isReset } from './reset.ts';
 import type { StatusLine } from './status.ts';
 import { StoppedByDeploy } from './stopped-by-deploy.ts';
 import { statusOf, text } from './texts.ts';
@@ -23,6 +24,8 @@ export interface InputOptions<S> {
   status: StatusLine;
   /** One message; `done` follows when the promise settles, with what it rejected with. */
   handle(input: Input<S>): Promise<void>;
+  /** For a node that gathers messages: what a message with `msg.reset` does in place of `handle`. */
+  reset?(input: Input<S>): Promise<void> | void;
   /** True: a message waits until the one before is through. Default: each is handled when it comes. */
   serial?: boolean;
   /** After the messages in hand have ended. `removed`: deleted or disabled, not restarted. */
@@ -92,7 +95,9 @@ class InputRunner<S> {
       signal.throwIfAborted();
       const { settings } = this.#options;
       if (!settings.ok) throw settings.error;
-      await this.#options.handle({ message, send, signal, settings: settings.value });
+      const input = { message, send, signal, settings: settings.value };
+      if (this.#options.reset && isReset(message)) await this.#options.reset(input);
+      else await this.#options.handle(input);
     } catch (thrown) {
       this.#fail(causeOfEnd(thrown, signal), done);
       return;

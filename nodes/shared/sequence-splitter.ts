@@ -38,7 +38,7 @@ export class SequenceSplitter {
     return messages;
   }
 
-  /** For `close`: forgets all. */
+  /** For `close` and `msg.reset`: forgets all. What comes of a sequence after that begins another. */
   clear(): void {
     for (const id of [...this.#open.keys()]) this.#forget(id);
   }

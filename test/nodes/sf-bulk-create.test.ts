@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sfBulkCreate from '../../nodes/sf-bulk-create.ts';
 import type { Message } from '../../nodes/shared/red.ts';
+import { endSequence, registerSequence } from '../../nodes/shared/sequence-registry.ts';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import { type ErrorCode, isLoadError, type LoadError } from '../../src/errors.ts';
 import type { Failure } from '../../src/failure.ts';
 import type { Job } from '../../src/job.ts';
+import type { Receipt } from '../../src/receipt.ts';
 import { handled, nodeHelper } from '../support/node-helper.ts';
 import { until } from '../support/until.ts';
 import { Bench } from './support/bench.ts';
@@ -165,6 +167,75 @@ describe('sf-bulk-create', () => {
       assert.equal(await handled(bench.node('n'), { payload, job }), undefined);
       await until(() => jobs(bench).length === 1, 'the job is closed');
       assert.equal(jobs(bench)[0]?.externalIdField, 'External_Id__c');
+    });
+  });
+
+  describe('msg.reset', () => {
+    const receipts = (bench: Bench) => bench.at('receipts?').map(({ payload }) => payload as Receipt);
+    const part = (index: number, more: object = {}) => ({ id: 'one', index, ...more });
+    const reset = (bench: Bench) => handled(bench.node('n'), { payload: Date.now(), reset: true });
+
+    it('breaks off what is being loaded: whoever waits is told, and nothing of it is loaded', async () => {
+      const bench = await load();
+      const first = handled(bench.node('n'), { payload: [{ Name: 'One' }], parts: part(0) });
+      const second = handled(bench.node('n'), { payload: [{ Name: 'Two' }], parts: part(1) });
+      assert.equal(await reset(bench), undefined);
+      for (const error of await Promise.all([first, second])) {
+        assert.ok(isLoadError(error, 'LOAD_BROKEN_OFF'), String(error));
+        assert.match(error.message, /^Load "load \d+" was broken off by a message with msg\.reset\./);
+      }
+      await until(() => receipts(bench).length === 1, 'the run has its receipt');
+      assert.deepEqual([receipts(bench)[0]?.complete, receipts(bench)[0]?.uploaded], [false, 0]);
+      const late = { payload: [{ Name: 'Three' }], parts: part(2, { count: 3 }) };
+      await refused(bench, late, 'LOAD_BROKEN_OFF');
+      assert.equal([...org.records('Load_Test__c')].length, 0);
+      assert.equal(
+        await handled(bench.node('n'), { payload: [{ Name: 'Four' }] }),
+        undefined,
+        'another run begins',
+      );
+    });
+
+    it('leaves closed jobs to those who carry them on', async () => {
+      const bench = await load({ maxRecordsPerJob: 1 });
+      const payload = [{ Name: 'One' }, { Name: 'Two' }];
+      const taken = handled(bench.node('n'), { payload, parts: part(0) });
+      await until(() => jobs(bench).length === 1, 'a job is closed');
+      assert.equal(await reset(bench), undefined);
+      assert.ok(isLoadError(await taken, 'LOAD_BROKEN_OFF'));
+      await refused(bench, { payload: [{ Name: 'Three' }] }, 'LOAD_UNSETTLED');
+      await until(() => jobs(bench).length > 1, 'it is sent again, as at any trigger');
+      const [first, again, ...more] = jobs(bench).map(({ id }) => id);
+      assert.equal(again, first);
+      assert.deepEqual(more, []);
+      assert.deepEqual(org.audit.jobsByState().Open ?? 0, 0);
+    });
+
+    it('tells the next batch of a tracked sequence, once', async () => {
+      const bench = await load();
+      const openedAt = Date.now();
+      const batch = (index: number) => ({
+        payload: [{ Name: 'One' }],
+        _sequence: { id: 'tracked', index, openedAt },
+      });
+      registerSequence('tracked');
+      try {
+        assert.equal(await handled(bench.node('n'), batch(0)), undefined);
+        assert.equal(await reset(bench), undefined);
+        await refused(bench, batch(1), 'LOAD_BROKEN_OFF');
+        assert.equal(await handled(bench.node('n'), batch(2)), undefined);
+      } finally {
+        endSequence('tracked', { state: 'broken-off', error: undefined }, () => {});
+      }
+    });
+
+    it('does nothing when nothing is being loaded', async () => {
+      const bench = await load();
+      assert.equal(await reset(bench), undefined);
+      assert.equal(await handled(bench.node('n'), { payload: [{ Name: 'One' }] }), undefined);
+      await until(() => jobs(bench).length === 1, 'the job is closed');
+      assert.equal(await reset(bench), undefined);
+      assert.equal(receipts(bench).length, 0);
     });
   });
 });

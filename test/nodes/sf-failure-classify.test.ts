@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import sfFailureClassify from '../../nodes/sf-failure-classify.ts';
+import type { BatchParts } from '../../nodes/shared/batches.ts';
 import type { Message } from '../../nodes/shared/red.ts';
 import { LoadError } from '../../src/errors.ts';
 import type { Failure } from '../../src/failure.ts';
@@ -89,4 +90,26 @@ describe('sf-failure-classify', () => {
       assert.match(error.message, /rule 2/);
     });
   }
+
+  it('forgets the sequences it has begun when a message has reset: what comes then begins others', async () => {
+    const bench = await load();
+    const batch = (index: number, more: object = {}) => ({
+      payload: [aRow(LOCK)],
+      parts: { id: 'one', index, ...more },
+    });
+    assert.equal(await handled(bench.node('n'), batch(0)), undefined);
+    assert.equal(await handled(bench.node('n'), { payload: Date.now(), reset: true }), undefined);
+    assert.equal(await handled(bench.node('n'), batch(0, { count: 1 })), undefined);
+    await until(() => bench.at('again?').length === 2, 'both batches are through');
+    const [before, after] = bench.at('again?').map(({ parts }) => parts as BatchParts);
+    assert.deepEqual([before?.index, before?.count, after?.index, after?.count], [0, undefined, 0, 1]);
+    assert.notEqual(before?.id, after?.id);
+  });
+
+  it('drops no batch of a tracked sequence that carries reset along', async () => {
+    const bench = await load();
+    const message = { payload: [aRow(LOCK)], reset: true, _sequence: { id: 's', index: 0, openedAt: 1 } };
+    assert.equal(await handled(bench.node('n'), message), undefined);
+    await until(() => bench.at('again?').length === 1, 'the batch is through');
+  });
 });
