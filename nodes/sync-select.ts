@@ -1,6 +1,7 @@
 /** Reads rows from PostgreSQL and sends them in batches, no faster than the nodes behind it take them. */
+import { rm } from 'node:fs/promises';
 import { systemClock } from '../src/clock.ts';
-import { type CsvFile, copyOut } from '../src/database/copy-out.ts';
+import { copyOut } from '../src/database/copy-out.ts';
 import { openSelect } from '../src/database/select.ts';
 import { Scratch } from '../src/load/scratch.ts';
 import type { SourceRecord } from '../src/record.ts';
@@ -57,20 +58,20 @@ async function select(RED: Red, node: Node, input: Input<Settings>, status: Stat
     meter.add(rows);
     status.working(() => meter.text());
   };
-  const failed = await sendSequence(
-    RED,
-    node,
-    input,
-    { ...settings.sequence, openedAt },
-    async (send, signal) => {
-      if (settings.lane === 'csv') await sendFiles(input, params, signal, send, count);
+  const scratch = settings.lane === 'csv' ? await Scratch.open() : undefined;
+  try {
+    const sequence = { ...settings.sequence, openedAt };
+    const failed = await sendSequence(RED, node, input, sequence, async (send, signal) => {
+      if (scratch) await sendFiles(input, params, scratch, signal, send, count);
       else await sendBatches(input, params, signal, send, count);
-    },
-  );
-  status.done(() => withFailedBatches(meter.text(), failed));
+    });
+    status.done(() => withFailedBatches(meter.text(), failed));
+  } finally {
+    await scratch?.close();
+  }
 }
 
-type SendOut = (message: Message) => Promise<unknown>;
+type SendOut = (message: Message, output?: number, onThrough?: () => void) => Promise<unknown>;
 
 async function sendBatches(
   { message, settings }: Input<Settings>,
@@ -91,39 +92,31 @@ async function sendBatches(
   if (closing) await send(closing);
 }
 
-/** One message a file; it is removed when every node behind is through with it. */
+/**
+ * One message a file, which is removed when every node behind is through with it: there are at most `maxInFlight` files and
+ * one more, which waits for its turn.
+ */
 async function sendFiles(
   { message, settings }: Input<Settings>,
   params: unknown[],
+  scratch: Scratch,
   signal: AbortSignal,
   send: SendOut,
   count: (rows: number) => void,
 ): Promise<void> {
   const output = new OutputSequence({ outer: message.parts });
-  const scratch = await Scratch.open();
-  try {
-    let files = 0;
-    const nextPath = () => {
-      files += 1;
-      return scratch.file(`select-${files}.csv`).path;
-    };
-    const written = copyOut(settings.database, {
-      sql: settings.sql,
-      params,
-      maxBytes: MAX_FILE_BYTES,
-      nextPath,
-      signal,
-    });
-    for await (const { value: file, last } of markingLast<CsvFile>(written)) {
-      await send({
-        ...output.batch(message, [], last),
-        payload: { records: file.records, bytes: file.bytes },
-        filename: file.path,
-      });
-      count(file.records);
-    }
-  } finally {
-    await scratch.close();
+  let files = 0;
+  const nextPath = () => {
+    files += 1;
+    return scratch.file(`select-${files}.csv`).path;
+  };
+  const { database, sql } = settings;
+  for await (const file of copyOut(database, { sql, params, maxBytes: MAX_FILE_BYTES, nextPath, signal })) {
+    const { path, records, bytes, last } = file;
+    const out = { ...output.batch(message, [], last), payload: { records, bytes }, filename: path };
+    // What cannot be removed now goes with its directory, or is told of then.
+    await send(out, 0, () => void rm(path, { force: true }).catch(() => {}));
+    count(records);
   }
 }
 

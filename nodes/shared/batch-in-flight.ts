@@ -40,6 +40,8 @@ export class BatchInFlight {
   readonly index: number;
   readonly deliveries = new Set<Delivery>();
   readonly owner: BatchOwner;
+  /** What its sender has to do then. Never when the sequence breaks off before. */
+  onThrough: (() => void) | undefined;
   #movedAt: number;
   #gathered = 0;
   /** From its place in the window on. */

@@ -1,8 +1,8 @@
 import type { ConfigReader } from './config.ts';
-import type { Message, Node, Red } from './red.ts';
+import type { Node, Red } from './red.ts';
 import type { Input } from './runner.ts';
 import { text } from './texts.ts';
-import { withSequence } from './tracked-sequence.ts';
+import { type TrackedSequence, withSequence } from './tracked-sequence.ts';
 
 /** What every node that sends a tracked sequence lets a person choose; `stuckAfter` in seconds. */
 export interface SequenceSettings {
@@ -29,11 +29,11 @@ export async function sendSequence(
   node: Node,
   { message, send, signal }: Input<unknown>,
   settings: SequenceSettings & { openedAt?: number },
-  work: (send: (message: Message, output?: number) => Promise<number>, signal: AbortSignal) => Promise<void>,
+  work: (send: TrackedSequence['send'], signal: AbortSignal) => Promise<void>,
 ): Promise<number> {
   const options = { ...settings, send, signal, message };
   const { failedBatches } = await withSequence(RED, node, options, (sequence) =>
-    work((out, output) => sequence.send(out, output), sequence.signal),
+    work((...sent) => sequence.send(...sent), sequence.signal),
   );
   if (failedBatches > 0) node.warn(text('warning.failedBatches', { count: failedBatches }));
   return failedBatches;

@@ -126,10 +126,11 @@ export class TrackedSequence {
   /**
    * Waits for a place in the window, and while a deploy is under way; then marks the message and sends it by the given
    * output, counted from 0. Resolves with its index in the sequence as soon as it is sent. Rejects once the sequence is
-   * broken off.
+   * broken off. `onThrough` is called once, when every node that it reached is through with it; not after a break-off.
    */
-  async send(message: Message, output = 0): Promise<number> {
+  async send(message: Message, output = 0, onThrough?: () => void): Promise<number> {
     const batch = await this.#window.place();
+    batch.onThrough = onThrough;
     await untilDeployed(this.#RED, this.#broken.signal);
     this.#broken.signal.throwIfAborted();
     const mark: SequenceMark = { id: this.id, index: batch.index, openedAt: this.openedAt };
@@ -175,7 +176,10 @@ export class TrackedSequence {
         this.#movedAt = this.#clock.now();
         this.#window.moved(batch);
       },
-      through: (batch) => this.#window.through(batch),
+      through: (batch) => {
+        batch.onThrough?.();
+        this.#window.through(batch);
+      },
       reported: (batch, node, error) => this.#reported(batch, node, error),
       visited: (node) => this.#visited.add(node),
       stopping: (stops) => this.#stopping(stops),

@@ -21,6 +21,7 @@ export interface CsvFile {
   path: string;
   records: number;
   bytes: number;
+  last: boolean;
 }
 
 /** For the owner only: it holds customers' data. */
@@ -96,13 +97,13 @@ async function* writeFiles(
   try {
     for await (const chunk of copyRows(session, statement)) {
       for (const { bytes, records, startsFile } of cutter.push(chunk)) {
-        if (startsFile && file !== undefined) yield await file.end();
+        if (startsFile && file !== undefined) yield { ...(await file.end()), last: false };
         if (startsFile) file = await OpenFile.create(nextPath(), header);
         await file?.write(bytes, records);
       }
     }
     file ??= await OpenFile.create(nextPath(), header);
-    yield await file.end();
+    yield { ...(await file.end()), last: true };
   } finally {
     await file?.abandon();
   }
@@ -148,7 +149,7 @@ class OpenFile {
     this.#records += records;
   }
 
-  async end(): Promise<CsvFile> {
+  async end(): Promise<Omit<CsvFile, 'last'>> {
     await this.abandon();
     return { path: this.#path, records: this.#records, bytes: this.#bytes };
   }

@@ -27,6 +27,18 @@ const BATCH: FlowNode = {
   allowEmptySequence: false,
   topics: [],
 };
+const DELAY: FlowNode = {
+  id: 'delay',
+  type: 'delay',
+  pauseType: 'delay',
+  timeout: '300',
+  timeoutUnits: 'milliseconds',
+  rate: '1',
+  nbRateUnits: '1',
+  rateUnits: 'second',
+};
+const READY_ROWS_AS_CSV = `
+  SELECT 'Row ' || id AS "Name", key AS "Key__c" FROM source WHERE status = 'READY' ORDER BY id`;
 
 describe('core nodes between select and create', () => {
   let world: World;
@@ -58,4 +70,13 @@ describe('core nodes between select and create', () => {
     it(`${node.type}, which numbers groups of its own: one run takes them all`, () =>
       checkLoad(loadFlow({ ...OPTIONS, between: [{ after: 'select', node }] })));
   }
+
+  it('delay, which a CSV file outlives', () => {
+    const flows = loadFlow({ ...OPTIONS, between: [{ after: 'select', node: DELAY }] });
+    const adapted = (node: FlowNode) => {
+      if (node.id === 'select') return { ...node, lane: 'csv', sql: READY_ROWS_AS_CSV };
+      return node.id === 'delay' ? { ...node, wires: [['create']] } : node;
+    };
+    return checkLoad(flows.map(adapted));
+  });
 });
