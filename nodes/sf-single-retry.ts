@@ -36,6 +36,7 @@ export default function (RED: Red): void {
         status.done(() => meter.text());
         input.send(splitter.split(input.message, [succeeded, failed]));
       },
+      reset: () => splitter.clear(),
       close: () => splitter.clear(),
     });
   }
