@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { RecordCounter, type ResultRow, readRows } from '../csv/result-reader.ts';
-import { LoadError, reasonOf } from '../errors.ts';
+import { isLoadError, LoadError, reasonOf } from '../errors.ts';
 import { isFinal, type Job } from '../job.ts';
 import type { CallMeter } from '../salesforce/call.ts';
 import { SinkFailed } from '../salesforce/exchange-failed.ts';
@@ -27,6 +27,8 @@ const KINDS: readonly ResultKind[] = ['successfulResults', 'failedResults', 'unp
 /** A cut file is whole at the next try; one that never adds up will not at the tenth either. */
 const TRIES = 5;
 const FIRST_PAUSE_MS = 2000;
+/** The download failed, or what came is no result file. */
+const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set(['SF_REQUEST_FAILED', 'RESULTS_INCOMPLETE']);
 /** Codes of Apex and flow texts can be anything; a receipt stays readable. */
 const MOST_ERROR_CODES = 200;
 
@@ -123,7 +125,7 @@ async function downloadAll(
     for (const kind of KINDS) files[kind] ??= await downloadOne(job, kind, options);
   } catch (error) {
     options.signal.throwIfAborted();
-    if (error instanceof LoadError && error.code !== 'SF_REQUEST_FAILED') throw error;
+    if (error instanceof LoadError && !WORTH_ANOTHER_TRY.has(error.code)) throw error;
     return new LoadError(
       'RESULTS_INCOMPLETE',
       `The results of job ${job.id} could not be downloaded (${reasonOf(error)}); ${countsOf(job)}. Salesforce keeps them ` +
@@ -174,8 +176,14 @@ async function downloadOnce(
     return { file, records: counter.records, bytes, endsOpen: counter.endsOpen };
   } catch (error) {
     await file.remove();
-    throw error instanceof SinkFailed ? scratchError(error.cause, file.path) : error;
+    throw faultOf(error, file);
   }
+}
+
+/** What the counter finds in the body comes the same way as a full disk, and is another fault. */
+function faultOf(error: unknown, { path }: ScratchFile): unknown {
+  if (!(error instanceof SinkFailed)) return error;
+  return isLoadError(error.cause, 'RESULTS_INCOMPLETE') ? error.cause : scratchError(error.cause, path);
 }
 
 /** What the three files of a job hold, and what Salesforce counts. */

@@ -3,6 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
+import { UNENDING_RECORD_BYTES } from '../../src/csv/limits.ts';
 import { isLoadError, type LoadError } from '../../src/errors.ts';
 import type { Job } from '../../src/job.ts';
 import { jobFromInfo, type OwnSide } from '../../src/load/job-info.ts';
@@ -222,6 +223,19 @@ describe('results of a job', () => {
     assert.match(error.message, /could not be downloaded \(.*broke off/);
     assert.match(error.message, /uploaded 100, Salesforce counts 100 processed, 10 of them failed/);
     assert.equal(downloads(), 5);
+  });
+
+  it('that are garbled are downloaded again, and then RESULTS_INCOMPLETE with the reason', async () => {
+    const job = await endedJob(10);
+    const body = `"sf__Id","sf__Error",Key__c\n"${'x'.repeat(UNENDING_RECORD_BYTES + 2 ** 20)}`;
+    const garbled = { path: /failedResults/, kind: 'status', status: 200, body } as const;
+    org.faults.add({ ...garbled, headers: { 'content-type': 'text/csv' }, times: 1 });
+    const results = await download(job);
+    assert.equal(results.records('failedResults'), 1);
+    await results.remove();
+    org.faults.add({ ...garbled, headers: { 'content-type': 'text/csv' } });
+    const { message } = await incomplete(job);
+    assert.match(message, /could not be downloaded \(.* does not end within/);
   });
 
   it('want more than the counters: the sum of the files is what was uploaded', async () => {
