@@ -9,7 +9,7 @@ import type { LoadOptions } from './load-options.ts';
 import { openRun } from './open-run.ts';
 import type { Run } from './run.ts';
 import type { RunningLoad } from './running-loads.ts';
-import { abandonedReceipt, asLoaded, confirmClose, giveUpOpen } from './take-over.ts';
+import { abandonedReceipt, asLoaded, confirmClose, giveUpOpen, jobsNow } from './take-over.ts';
 
 export interface RunStart {
   /** When the sequence was opened, by this machine's clock; undefined for rows that no tracked sender read. */
@@ -29,6 +29,7 @@ export class Load implements RunningLoad {
   readonly #holds: LoadHolds;
   #run: Run | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #isStandingIn = false;
   readonly #onSettled = (job: Job, receipt: Receipt): void => this.#background(this.#settled(job, receipt));
   readonly #onParked = (jobId: string, again: boolean): void => this.#background(this.#parked(jobId, again));
 
@@ -64,21 +65,17 @@ export class Load implements RunningLoad {
 
   /**
    * Takes the load over when the process that ran it is gone: for a second Node-RED with the same flow. Jobs that were
-   * parked wait for a start or a trigger.
+   * parked wait for a start or a trigger. While one is at it, another returns at once: where the ledger or Salesforce is
+   * away for long, a trigger waits for one of them, not for all that were due meanwhile.
    */
-  standIn(): Promise<void> {
-    return this.#inTurn(async () => {
-      if (this.#closing.signal.aborted) return;
-      if (this.#run) {
-        await this.#catchUp(this.#run);
-        if (this.#options.canSend()) await this.#letGoIfStopped();
-        return;
-      }
-      if (!this.#ledger.durable) return;
-      const jobs = await this.#ledger.unsettledJobs(await this.#holds.key());
-      const onlyParked = jobs.length > 0 && jobs.every(({ parkedReason }) => parkedReason !== null);
-      if (!onlyParked) await this.#takeOverIfFree();
-    });
+  async standIn(): Promise<void> {
+    if (this.#isStandingIn) return;
+    this.#isStandingIn = true;
+    try {
+      await this.#inTurn(() => this.#standIn());
+    } finally {
+      this.#isStandingIn = false;
+    }
   }
 
   /**
@@ -165,6 +162,19 @@ export class Load implements RunningLoad {
     return this.#options.connection.ledger;
   }
 
+  async #standIn(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    if (this.#run) {
+      await this.#catchUp(this.#run);
+      if (this.#options.canSend()) await this.#letGoIfStopped();
+      return;
+    }
+    if (!this.#ledger.durable) return;
+    const jobs = await this.#ledger.unsettledJobs(await this.#holds.key());
+    const onlyParked = jobs.length > 0 && jobs.every(({ parkedReason }) => parkedReason !== null);
+    if (!onlyParked) await this.#takeOverIfFree();
+  }
+
   /** Unless that is over: its last jobs may have been settled elsewhere. */
   async #refuseSecondRun(run: Run): Promise<void> {
     const inHand = run.unsettled.filter(({ id }) => this.#options.connection.inHand.has(id));
@@ -229,7 +239,7 @@ export class Load implements RunningLoad {
    */
   async #sendAgain(run: Run, which: (known: LedgerJob) => boolean = () => true): Promise<void> {
     const { connection, onJob } = this.#options;
-    for (const known of await this.#jobsNow(run)) {
+    for (const known of await jobsNow(connection, run)) {
       const isDue = run.state === 'loading' ? known.state === 'closed' : isUnsettled(known);
       if (!isDue || connection.inHand.has(known.job.id) || !which(known)) continue;
       const job = await confirmClose(connection, known, this.#closing.signal);
@@ -241,25 +251,8 @@ export class Load implements RunningLoad {
 
   /** Ends the run where its last job was settled elsewhere, or while the ledger was away. */
   async #catchUp(run: Run): Promise<void> {
-    if (run.unsettled.length > 0) await this.#jobsNow(run);
+    if (run.unsettled.length > 0) await jobsNow(this.#options.connection, run);
     await run.endIfSettled();
-  }
-
-  /**
-   * The run's jobs as the ledger has them. The run hears of a settled job by an event of this connection: what another
-   * connection or process has settled or abandoned it takes from there.
-   */
-  async #jobsNow(run: Run): Promise<LedgerJob[]> {
-    const { inHand, meters } = this.#options.connection;
-    const jobs = await this.#ledger.jobsOfRun(run.id);
-    const open = new Set(run.unsettled.map(({ id }) => id));
-    for (const { job, receipt } of jobs) {
-      if (!receipt || !open.has(job.id) || inHand.has(job.id)) continue;
-      run.noteOtherCalls(meters.of(job.id).calls);
-      meters.forget(job.id);
-      await run.settle(job, receipt);
-    }
-    return jobs;
   }
 
   #settled(job: Job, receipt: Receipt): Promise<void> {

@@ -4,6 +4,7 @@ import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SalesforceConnection } from './connection.ts';
 import { sumReceipts } from './receipts.ts';
+import type { Run } from './run.ts';
 import { within } from './time-limit.ts';
 
 /** How long a take-over tries to reach Salesforce about one job before it goes on with the next. */
@@ -61,6 +62,25 @@ export async function confirmClose(
     connection.log.warn(`The close of job ${known.job.id} is not confirmed: ${reasonOf(error)}`);
     return known.job;
   }
+}
+
+/**
+ * The run's jobs as the ledger has them. The run hears of a settled job by an event of its connection: what another
+ * connection or process has settled or abandoned it takes from there.
+ */
+export async function jobsNow(
+  { ledger, inHand, meters }: SalesforceConnection,
+  run: Run,
+): Promise<LedgerJob[]> {
+  const jobs = await ledger.jobsOfRun(run.id);
+  const open = new Set(run.unsettled.map(({ id }) => id));
+  for (const { job, receipt } of jobs) {
+    if (!receipt || !open.has(job.id) || inHand.has(job.id)) continue;
+    run.noteOtherCalls(meters.of(job.id).calls);
+    meters.forget(job.id);
+    await run.settle(job, receipt);
+  }
+  return jobs;
 }
 
 function patiently<T>(

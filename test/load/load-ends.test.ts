@@ -532,6 +532,29 @@ describe('ends of a load', () => {
     });
   });
 
+  describe('a stand-in', () => {
+    it('is not begun while another waits for the ledger: a trigger has one before it, not one for each half minute', async () => {
+      const waiting: (() => void)[] = [];
+      Object.defineProperty(ledger, 'durable', { value: true });
+      ledger.unsettledJobs = async () => {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        return [];
+      };
+      const standIns = Array.from({ length: 20 }, () => under.load.standIn());
+      const begun = under.load.beginRun(START);
+      await until(() => waiting.length > 0, 'a stand-in waits');
+      for (const answer of waiting.splice(0)) answer();
+      await (await begun).finish();
+      await Promise.all(standIns);
+      assert.equal(waiting.length, 0);
+
+      const next = under.load.standIn();
+      await until(() => waiting.length > 0, 'the next one does its work');
+      for (const answer of waiting.splice(0)) answer();
+      await next;
+    });
+  });
+
   describe('a load that is closed', () => {
     it('takes nothing more', async () => {
       await under.load.close();
