@@ -143,6 +143,7 @@ async function sendResults(
   for (const [index, kind] of KINDS.entries()) {
     const output = new OutputSequence({ outer: message.parts });
     if (lane === 'csv') {
+      if (kind === 'failedResults') await files.countErrorCodes(signal);
       const payload = { records: files.records(kind) };
       await send({ ...output.batch(carried, [], true), payload, filename: files.path(kind) }, index);
       continue;

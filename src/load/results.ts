@@ -31,6 +31,7 @@ const FIRST_PAUSE_MS = 2000;
 const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set(['SF_REQUEST_FAILED', 'RESULTS_INCOMPLETE']);
 /** Codes of Apex and flow texts can be anything; a receipt stays readable. */
 const MOST_ERROR_CODES = 200;
+const COUNTED_AT_ONCE = 1000;
 
 /**
  * The three result files of a finished job, whole on disk and checked against the job's counters before a row of them
@@ -99,6 +100,15 @@ export class JobResults {
     for await (const rows of readRows(this.path(kind), { ...options, failedRowsOf: id })) {
       for (const row of rows) this.#count(row);
       yield rows;
+    }
+  }
+
+  /** For a flow that gets the failed file and not its rows: reads it through once, for the error codes of the receipt. */
+  async countErrorCodes(signal: AbortSignal): Promise<void> {
+    const { columnDelimiter } = this.job;
+    const options = { columnDelimiter, batchSize: COUNTED_AT_ONCE, signal, kind: 'failedResults' };
+    for await (const rows of readRows(this.path('failedResults'), options)) {
+      for (const row of rows) this.#count(row);
     }
   }
 

@@ -26,13 +26,14 @@ describe('sf-bulk-results', () => {
   });
 
   /** Two results nodes, `n` and `other`; behind `n` a node that fails for some batches. */
-  function load(fails: readonly number[] = []): Promise<Bench> {
+  function load(fails: readonly number[] = [], lane = 'records'): Promise<Bench> {
     const results = {
       type: 'sf-bulk-results',
       connection: 'sf',
       batchSize: 10,
       maxInFlight: 4,
       onError: 'continue',
+      lane,
     };
     return Bench.load({
       org,
@@ -47,9 +48,9 @@ describe('sf-bulk-results', () => {
   }
 
   /** A finished job, made by another tool: nobody here knows more of it than its id. */
-  async function aJob(records: number): Promise<string> {
+  async function aJob(records: number, prefix?: string): Promise<string> {
     const under = new LoadUnderTest(connection);
-    await under.loadAll(loadTestRecords(records), 100, INSERT_LOAD_TEST);
+    await under.loadAll(loadTestRecords(records, prefix), 100, INSERT_LOAD_TEST);
     const [job] = under.jobs;
     await under.settleAll();
     await under.load.close();
@@ -66,6 +67,17 @@ describe('sf-bulk-results', () => {
     await until(() => statuses.at(-1)?.fill === 'green', 'it shows its end');
     assert.equal(statuses.at(-1)?.text, '30 ok, 0 failed, 2 batches with errors');
   });
+
+  for (const lane of ['records', 'csv']) {
+    it(`counts the error codes of the receipt in lane ${lane}`, async () => {
+      const bench = await load([], lane);
+      assert.equal(await handled(bench.node('n'), { payload: await aJob(3, 'k-VALIDATION') }), undefined);
+      await until(() => receipts(bench).length > 0, 'the job is settled');
+      const [receipt] = receipts(bench);
+      assert.equal(receipt?.failed, 3);
+      assert.deepEqual(receipt?.byErrorCode, { FIELD_CUSTOM_VALIDATION_EXCEPTION: 3 });
+    });
+  }
 
   describe('given a job that is being read', () => {
     /** The first delivery goes on until the second is through. */
