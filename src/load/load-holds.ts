@@ -39,7 +39,8 @@ export class LoadHolds {
   }
 
   /**
-   * Rows that were read before the last run ended may have been loaded by it (design §7.11).
+   * Rows that were read before the last run ended may have been loaded or dead-lettered by it, unless it received none (design
+   * §7.1).
    *
    * @throws LoadError LOAD_STALE
    */

@@ -7,7 +7,7 @@ import { isLoadError, LoadError } from '../../src/errors.ts';
 import type { LoadOptions } from '../../src/load/load-options.ts';
 import type { Run } from '../../src/load/run.ts';
 import { FastClock } from '../chaos/fast-clock.ts';
-import { aReceipt } from '../database/ledger/ledger-samples.ts';
+import { aJob, aReceipt } from '../database/ledger/ledger-samples.ts';
 import {
   type ConnectOptions,
   connectTo,
@@ -623,6 +623,38 @@ describe('ends of a load', () => {
       await last.load.start();
       await last.settleAll();
       assert.equal((await receipt(last))?.unprocessed, 100);
+    });
+  });
+
+  describe('rows of a trigger that finds a dead run', () => {
+    /** Dead before its first job was closed, but for what `closed` says. */
+    async function deadRun(closed: boolean): Promise<void> {
+      const hold = await ledger.acquire(await loadKey());
+      assert.ok(hold);
+      await ledger.beginRun(hold, 'run of the dead');
+      if (closed) {
+        const job = aJob({ runId: 'run of the dead' });
+        await ledger.addJob(hold, { job, runId: 'run of the dead', carried: {}, claimIds: [] });
+        await ledger.markClosing(hold, job.id);
+        await ledger.settleJob(job.id, job, aReceipt());
+      }
+      await hold.release();
+    }
+
+    it('are loaded, where that one had loaded nothing', async () => {
+      await deadRun(false);
+      await under.loadAll(loadTestRecords(10));
+      assert.equal((await ledger.findRun('run of the dead'))?.state, 'ended');
+      const [dead] = under.receipts.splice(0);
+      assert.deepEqual([dead?.received, dead?.complete], [0, false]);
+      await under.settleAll();
+      assert.equal((await receipt())?.succeeded, 10);
+    });
+
+    it('are stale, where some may be loaded', async () => {
+      await deadRun(true);
+      await assert.rejects(under.loadAll(loadTestRecords(10)), code('LOAD_STALE'));
+      assert.equal((await receipt())?.received, 10);
     });
   });
 

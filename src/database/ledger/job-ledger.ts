@@ -128,7 +128,7 @@ export interface JobLedger {
 
   /** Takes the lock and raises the epoch; undefined when another process, or another hold in this one, has it. */
   acquire(load: LoadKey): Promise<LoadHold | undefined>;
-  /** When the load's last run ended, by the ledger's clock. */
+  /** When the load's last run that received any record ended, by the ledger's clock: rows that were read before are stale. */
   lastRunEndedAt(load: LoadKey): Promise<Date | undefined>;
 
   beginRun(hold: LoadHold, runId: string): Promise<LedgerRun>;

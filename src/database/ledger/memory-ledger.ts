@@ -93,7 +93,7 @@ export class MemoryLedger implements JobLedger {
     if (run === undefined || run.state === 'ended') return;
     const endedAt = await this.now();
     Object.assign(run, { state: 'ended', endedAt, receipt: asJson(receipt) });
-    this.#lastEnds.set(nameOf(run.load), endedAt);
+    if (receipt.received > 0) this.#lastEnds.set(nameOf(run.load), endedAt);
   }
 
   async addApiCalls(runId: string, calls: number): Promise<void> {

@@ -80,7 +80,7 @@ export class PostgresLedger implements JobLedger {
   }
 
   async endRun(hold: LoadHold, runId: string, receipt: Receipt): Promise<void> {
-    await this.#fenced(hold, runs.END_RUN, [runId, JSON.stringify(receipt)]);
+    await this.#fenced(hold, runs.END_RUN, [runId, JSON.stringify(receipt), receipt.received > 0]);
   }
 
   async addApiCalls(runId: string, calls: number): Promise<void> {

@@ -24,16 +24,19 @@ export const RUN_LOADED = `
   )
   SELECT FROM fence`;
 
-/** The load's row is updated, so this needs no lock beside. A run that has ended stays as it is. */
+/**
+ * The load's row is updated, so this needs no lock beside. A run that has ended stays as it is. $6: it received records, so
+ * that rows which were read before its end are stale.
+ */
 export const END_RUN = `
   WITH fence AS (
     UPDATE sf_sync_load SET last_run_ended_at =
-      CASE WHEN EXISTS (SELECT FROM sf_sync_run WHERE run_id = $4 AND state <> 'ended')
+      CASE WHEN $6::boolean AND EXISTS (SELECT FROM sf_sync_run WHERE run_id = $4 AND state <> 'ended')
            THEN clock_timestamp() ELSE last_run_ended_at END
     WHERE org_id = $1 AND load_name = $2 AND epoch = $3
-    RETURNING last_run_ended_at
+    RETURNING CASE WHEN $6::boolean THEN last_run_ended_at ELSE clock_timestamp() END AS now
   ), changed AS (
-    UPDATE sf_sync_run SET state = 'ended', ended_at = last_run_ended_at, receipt = $5
+    UPDATE sf_sync_run SET state = 'ended', ended_at = now, receipt = $5
     FROM fence WHERE run_id = $4 AND state <> 'ended'
   )
   SELECT FROM fence`;

@@ -102,6 +102,27 @@ export function runsSuite(opened: () => JobLedger): void {
       await held.release();
     });
 
+    it('that received nothing makes no rows stale', async () => {
+      const { load, held, runId } = await aRun(ledger);
+      await ledger.endRun(held, runId, aReceipt({ received: 0 }));
+      assert.equal(await ledger.lastRunEndedAt(load), undefined);
+      const ended = await ledger.findRun(runId);
+      assert.equal(ended?.state, 'ended');
+      const sinceEnd = (await ledger.now()).getTime() - (ended?.endedAt?.getTime() ?? 0);
+      assert.ok(sinceEnd >= 0 && sinceEnd < 5_000);
+
+      const [loaded, empty] = [randomUUID(), randomUUID()];
+      await ledger.beginRun(held, loaded);
+      await ledger.endRun(held, loaded, aReceipt({ received: 1 }));
+      const endedAt = await ledger.lastRunEndedAt(load);
+      assert.deepEqual(endedAt, (await ledger.findRun(loaded))?.endedAt);
+      await ledger.beginRun(held, empty);
+      await ledger.endRun(held, empty, aReceipt({ received: 0 }));
+      assert.deepEqual(await ledger.lastRunEndedAt(load), endedAt, 'that of the run before stays');
+      assert.ok(Number((await ledger.findRun(empty))?.endedAt) >= Number(endedAt));
+      await held.release();
+    });
+
     it('is listed oldest first, and only with its own load', async () => {
       const { load, held, runId } = await aRun(ledger);
       const second = randomUUID();
