@@ -8,6 +8,8 @@ import type { LedgerStore } from './ledger-store.ts';
 
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT_PATIENCE_MS = 10_000;
+/** By the machine's clock, as Node-RED counts: a redeploy has ten seconds in all, and a load's next trigger waits for this. */
+const RELEASE_PATIENCE_MS = 2_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
 
@@ -88,13 +90,16 @@ export class LoadLock implements LoadHold {
     return this.#lost.signal;
   }
 
+  /** A connection that does not answer is cut; the server frees the lock when it sees that. */
   async release(): Promise<void> {
     if (this.#released.signal.aborted) return;
     this.#released.abort();
     const session = this.#session;
     if (session === undefined) return;
+    const cut = setTimeout(() => session.destroy(), RELEASE_PATIENCE_MS);
     // The connection's end would free it too, but not before the server has seen it.
     await session.query('SELECT pg_advisory_unlock_all()').catch(() => session.destroy());
+    clearTimeout(cut);
     await session.close();
   }
 

@@ -96,6 +96,18 @@ describe('ledger in PostgreSQL, when connections of a lock break', () => {
       assert.equal(run.held.signal.aborted, false);
     });
 
+    it('is released in seconds on a connection that the network swallowed', async () => {
+      const first = aProcess({ via: world.proxy });
+      const run = await aRun(first);
+      world.proxy.swallow();
+      const began = performance.now();
+      await run.held.release();
+      assert.ok(performance.now() - began < 4_500);
+      // As the server's keep-alives would, in a minute.
+      world.proxy.cut();
+      await until(async () => (await lockHolders()) === 0, 'the lock is free');
+    });
+
     async function lockHolders(): Promise<number> {
       const rows = await admin("SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted");
       return rows.length;
