@@ -7,9 +7,13 @@ import { LoadError, reasonOf } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
 import { isDeadOwner, ownName } from './scratch-owner.ts';
 
-/** A file of passing use. It exists from when somebody writes to `path`; `remove()` may be called more than once. */
+/** A file of passing use. It exists from when somebody writes to `path`. */
 export interface ScratchFile {
   path: string;
+  /**
+   * May be called more than once, and never rejects: what was in the file is where it belongs by now, or is not wanted any
+   * more. A file that cannot be removed is a warning in the log, and goes with its directory.
+   */
   remove(): Promise<void>;
 }
 
@@ -33,11 +37,13 @@ export class Scratch {
   readonly directory: string;
   /** Go with the last who uses them. */
   readonly #shared: string[];
+  readonly #log: Logger;
   readonly #onExit = (): void => this.#removeAtExit();
   #files = 0;
 
-  private constructor(processDirectory: string, shared: string[]) {
+  private constructor(processDirectory: string, shared: string[], log: Logger) {
     this.#shared = shared;
+    this.#log = log;
     this.directory = join(processDirectory, randomBytes(4).toString('hex'));
     process.once('exit', this.#onExit);
   }
@@ -52,7 +58,8 @@ export class Scratch {
     const processDirectory = join(base, ownName());
     await makeDirectory(base, processDirectory);
     await sweep(base, log);
-    return new Scratch(processDirectory, given === undefined ? [processDirectory, base] : [processDirectory]);
+    const shared = given === undefined ? [processDirectory, base] : [processDirectory];
+    return new Scratch(processDirectory, shared, log);
   }
 
   /**
@@ -69,7 +76,7 @@ export class Scratch {
       throw scratchError(error, this.directory);
     }
     const path = join(this.directory, `${this.#files}-${name.replace(/[^\w.-]/g, '_').slice(0, 100)}`);
-    return { path, remove: () => rm(path, { force: true }) };
+    return { path, remove: () => this.#remove(path) };
   }
 
   /** Removes all files, and the directory with them. */
@@ -77,6 +84,14 @@ export class Scratch {
     process.off('exit', this.#onExit);
     await rm(this.directory, { recursive: true, force: true });
     for (const directory of this.#shared) await rmdir(directory).catch(ignoreOthersAtWork);
+  }
+
+  async #remove(path: string): Promise<void> {
+    await rm(path, { force: true }).catch((error) =>
+      this.#log.warn(
+        `${path} could not be removed (${reasonOf(error)}); it goes when Node-RED stops or the connection closes.`,
+      ),
+    );
   }
 
   #removeAtExit(): void {

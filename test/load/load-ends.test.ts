@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import type { LedgerRun } from '../../src/database/ledger/job-ledger.ts';
 import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
@@ -312,6 +313,25 @@ describe('ends of a load', () => {
       await next.load.start();
       const { succeeded, complete } = (await receipt(next)) ?? {};
       assert.deepEqual([succeeded, complete, org.audit.openJobs], [100, false, 0]);
+    });
+  });
+
+  describe('an uploaded file that cannot be removed', () => {
+    it('holds nothing up: its job counts, and the files behind it are uploaded', async () => {
+      const { directory } = await under.connection.scratch();
+      const upload = org.faults.add({ ...UPLOAD, kind: 'delay', ms: 100, nth: 1 });
+      const run = await under.load.beginRun(START);
+      await write(run, 101);
+      await until(() => org.faults.struck(upload) > 0, 'the first file is being uploaded');
+      const [first = ''] = await readdir(directory);
+      await rm(join(directory, first));
+      await mkdir(join(directory, first));
+      // More files than may exist at once.
+      await write(run, 600, 'more');
+      await run.finish();
+      await under.settleAll();
+      const { received, succeeded, complete } = (await receipt()) ?? {};
+      assert.deepEqual([received, succeeded, complete, stored()], [701, 701, true, 701]);
     });
   });
 

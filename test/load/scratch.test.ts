@@ -7,6 +7,7 @@ import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { isLoadError, LoadError } from '../../src/errors.ts';
 import { FILE_MODE, Scratch, ScratchFiles, scratchError } from '../../src/load/scratch.ts';
+import { silentLogger } from '../../src/log.ts';
 
 const MODULE = new URL('../../src/load/scratch.ts', import.meta.url).href;
 
@@ -88,6 +89,20 @@ describe('scratch', () => {
     if (child.exitCode === null) await once(child, 'exit');
     assert.equal(child.exitCode, 0);
     assert.ok(!existsSync(ownerOf(path)));
+  });
+
+  it('says of a file that it cannot remove that it is left, and removes it with the directory', async () => {
+    const warnings: string[] = [];
+    const log = { ...silentLogger, warn: (text: string) => warnings.push(text) };
+    const scratch = await Scratch.open({ base, log });
+    const file = scratch.file('a');
+    // No rm without `recursive` removes this.
+    await mkdir(file.path);
+    await file.remove();
+    assert.equal(warnings.length, 1);
+    assert.ok(warnings[0]?.startsWith(`${file.path} could not be removed`));
+    await scratch.close();
+    assert.equal(existsSync(file.path), false);
   });
 
   it('removes what a killed process left, and nothing of one that runs', async () => {
