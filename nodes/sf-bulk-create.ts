@@ -16,7 +16,7 @@ import { orAborted } from '../src/load/time-limit.ts';
 import type { Receipt } from '../src/receipt.ts';
 import { isRecord } from '../src/record.ts';
 import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
-import { OutputSequence, readBatch } from './shared/batches.ts';
+import { readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SfConnectionNode } from './shared/connections.ts';
 import { csvFile } from './shared/csv-file.ts';
@@ -25,6 +25,7 @@ import { LoadIntake, type Rows } from './shared/load-intake.ts';
 import { warnOfNoLedger } from './shared/memory-ledgers.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
+import { RejectedOutput } from './shared/rejected-output.ts';
 import { type Input, onInput, reportable } from './shared/runner.ts';
 import { StatusLine } from './shared/status.ts';
 import { loadError, statusOf, text, useCatalogue } from './shared/texts.ts';
@@ -80,7 +81,10 @@ export default function (RED: Red): void {
           await orAborted(input.signal, abandon(load, input));
           return;
         }
-        const records = await take(input, this.id, load.loadName, intake);
+        const rejected = new RejectedOutput(RED, this, input, (runId) =>
+          carriedByRejected(input, runId, load),
+        );
+        const records = await take(input, this.id, intake, rejected);
         if (records > 0) meter.add(records);
         status.working(() => meter.text());
       },
@@ -148,8 +152,8 @@ function outcome({ succeeded, retried, failed, apiCalls }: Receipt): string {
 async function take(
   input: Input<Settings>,
   nodeId: string,
-  loadName: string,
   intake: LoadIntake,
+  output: RejectedOutput,
 ): Promise<number> {
   let records = 0;
   const read = () => {
@@ -160,8 +164,12 @@ async function take(
     }
     return { rows, spec: specOf(input) };
   };
-  const { runId, rejected } = await intake.take(input.message, read, input.signal);
-  if (rejected.length > 0) input.send([null, rejectedBatch(input, { runId, loadName }, rejected), null]);
+  try {
+    await output.last(await intake.take(input.message, read, input.signal, (group) => output.group(group)));
+  } catch (error) {
+    output.breakOff(error);
+    throw error;
+  }
   return records;
 }
 
@@ -232,16 +240,8 @@ async function abandon(load: Load, { message, send }: Input<Settings>): Promise<
 }
 
 /** What the dead letter needs to know, so that the records can be replayed once they are mended. */
-function rejectedBatch(
-  input: Input<Settings>,
-  run: { runId: string | null; loadName: string },
-  rejected: readonly unknown[],
-): Message {
+function carriedByRejected(input: Input<Settings>, runId: string | null, { loadName }: Load): Message {
   const { payload, ...carried } = input.message;
   const { object, operation, externalIdField } = specOf(input);
-  return new OutputSequence().batch(
-    { ...carried, job: { ...run, object, operation, externalIdField } },
-    rejected,
-    true,
-  );
+  return { ...carried, job: { runId, loadName, object, operation, externalIdField } };
 }

@@ -79,12 +79,18 @@ export class LoadIntake {
 
   /**
    * Takes the rows of one message. Resolves, with the records that cannot be sent, for a tracked sequence as soon as the
-   * rows are in scratch files, because its source can be asked again; for any other once they are in closed jobs.
+   * rows are in scratch files, because its source can be asked again; for any other once they are in closed jobs. Of a CSV
+   * full groups of such records go to `onRejected` before, and no more is read until it resolves.
    *
    * @throws what broke the run off; of a tracked sequence only one message tells, the rest passes without a word. The
    *   signal's reason, at once, when it is aborted: the run is broken off then, too
    */
-  async take(message: Message, read: ReadMessage, signal: AbortSignal): Promise<Taken> {
+  async take(
+    message: Message,
+    read: ReadMessage,
+    signal: AbortSignal,
+    onRejected: (taken: Taken) => Promise<void>,
+  ): Promise<Taken> {
     const place = placeOf(message);
     const broken = place.id === undefined ? undefined : this.#brokenOff.get(place.id);
     if (broken && !place.mark) throw broken.reason;
@@ -97,7 +103,7 @@ export class LoadIntake {
     try {
       const taken = await orAborted(
         signal,
-        this.#inTurn(gathering, () => this.#write(gathering, message, reads)),
+        this.#inTurn(gathering, () => this.#write(gathering, message, reads, onRejected)),
       );
       gathering.received += 1;
       if (isWhole(gathering)) this.#finish(gathering);
@@ -158,18 +164,22 @@ export class LoadIntake {
     return gathering;
   }
 
-  async #write(gathering: Gathering, message: Message, read: ReadMessage): Promise<Taken> {
+  async #write(
+    gathering: Gathering,
+    message: Message,
+    read: ReadMessage,
+    onRejected: (taken: Taken) => Promise<void>,
+  ): Promise<Taken> {
     const run = await gathering.run;
     const { rows, spec } = read();
     gathering.rejected ??= new RejectedRecords(run.id);
-    const refused =
-      'csv' in rows
-        ? await run.writeCsv(rows.csv, spec)
-        : await run.write(rows.records, spec, claimOf(message, rows.records));
-    const rejected = refused
-      .map((one: Rejected) => gathering.rejected?.asFailure(one))
-      .filter((failure) => failure !== undefined);
-    return { runId: run.id, rejected };
+    const { rejected } = gathering;
+    const taken = (refused: Rejected[]): Taken => ({
+      runId: run.id,
+      rejected: refused.map((one) => rejected.asFailure(one)),
+    });
+    if ('records' in rows) return taken(await run.write(rows.records, spec, claimOf(message, rows.records)));
+    return taken(await run.writeCsv(rows.csv, spec, (refused) => onRejected(taken(refused))));
   }
 
   /** In the background: no batch of a tracked sequence waits for the end of the upload, so Catch nodes hear of a failure. */

@@ -8,6 +8,7 @@ import { JobColumns } from './job-columns.ts';
 import { JobFileSink } from './job-file-sink.ts';
 import { type FieldReader, fieldReader, type Mapping, mappedRecord } from './mapping.ts';
 import { type Scratch, ScratchFiles } from './scratch.ts';
+import { orAborted } from './time-limit.ts';
 
 export type { NullHandling } from '../csv/encoder.ts';
 export type { Mapping } from './mapping.ts';
@@ -28,6 +29,9 @@ export interface Rejected {
   code: 'RECORD_TOO_LARGE' | 'RECORD_INVALID';
   message: string;
 }
+
+/** Takes a group of rejected records; nothing more is read before it resolves. */
+export type OnRejected = (rejected: Rejected[]) => Promise<void>;
 
 /** CSV text with a header, whole or in chunks that may be cut anywhere. */
 export type CsvSource = AsyncIterable<Buffer> | Buffer | string;
@@ -50,7 +54,7 @@ export interface JobFileWriterOptions {
 
 /** Of CSV text, what is given to the recutter at once. */
 const CHUNK_BYTES = 1024 * 1024;
-/** Rejected records of a CSV text that are handed on at once. */
+/** Rejected records of a CSV text that are handed on at once: a batch as the results node sends it. */
 const REJECTED_AT_ONCE = 1000;
 
 /**
@@ -98,16 +102,12 @@ export class JobFileWriter {
   }
 
   /**
-   * Writes the records of a CSV text without making objects of them. Delimiter: the job's; line ending: either. Rejected
-   * records are returned, or handed to `onRejected` in groups while the text is read.
+   * Writes the records of a CSV text without making objects of them. Delimiter: the job's; line ending: either. Of the
+   * rejected records full groups go to `onRejected` while the text is read; the rest is returned.
    *
    * @throws LoadError as `write`, and RECORD_INVALID for a text that ends within quotes
    */
-  writeCsv(
-    source: CsvSource,
-    signal: AbortSignal,
-    onRejected?: (rejected: Rejected[]) => void | Promise<void>,
-  ): Promise<Rejected[]> {
+  writeCsv(source: CsvSource, signal: AbortSignal, onRejected?: OnRejected): Promise<Rejected[]> {
     return this.#alone(signal, (stop) => this.#writeCsv(source, stop, onRejected));
   }
 
@@ -151,7 +151,7 @@ export class JobFileWriter {
   async #writeCsv(
     source: CsvSource,
     signal: AbortSignal,
-    onRejected: ((rejected: Rejected[]) => void | Promise<void>) | undefined,
+    onRejected: OnRejected | undefined,
   ): Promise<Rejected[]> {
     const { spec, fieldLengths } = this.#options;
     const select = (header: string[]) => this.#columns.select(header);
@@ -162,11 +162,11 @@ export class JobFileWriter {
       recutter.feed(chunk);
       while (recutter.next()) {
         await this.#writeSlice(recutter, rejected, signal);
-        if (onRejected && rejected.length >= REJECTED_AT_ONCE) await onRejected(rejected.splice(0));
+        if (onRejected && rejected.length >= REJECTED_AT_ONCE)
+          await orAborted(signal, onRejected(rejected.splice(0)));
       }
     }
     if (recutter.finish()) await this.#writeSlice(recutter, rejected, signal);
-    if (onRejected && rejected.length > 0) await onRejected(rejected.splice(0));
     return rejected;
   }
 

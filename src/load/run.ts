@@ -4,7 +4,7 @@ import type { Job, JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SourceRecord } from '../record.ts';
 import type { SentClaim } from './claims.ts';
-import type { CsvSource, JobFile, JobFileWriter, Rejected } from './job-files.ts';
+import type { CsvSource, JobFile, JobFileWriter, OnRejected, Rejected } from './job-files.ts';
 import { sumReceipts } from './receipts.ts';
 import { RunClaims } from './run-claims.ts';
 import { RunJobs } from './run-jobs.ts';
@@ -118,9 +118,14 @@ export class Run {
     return rejected;
   }
 
-  async writeCsv(source: CsvSource, spec: JobSpec): Promise<Rejected[]> {
+  /** The same with CSV text, of which full groups of rejected records go to `onRejected` as they come. */
+  async writeCsv(source: CsvSource, spec: JobSpec, onRejected: OnRejected): Promise<Rejected[]> {
     const files = await this.#filesFor(spec);
-    const rejected = await this.#guard(files.writeCsv(source, this.#stop.signal));
+    const onGroup: OnRejected = async (group) => {
+      await onRejected(group);
+      this.#rejected += group.length;
+    };
+    const rejected = await this.#guard(files.writeCsv(source, this.#stop.signal, onGroup));
     this.#rejected += rejected.length;
     return rejected;
   }

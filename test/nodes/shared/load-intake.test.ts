@@ -41,7 +41,8 @@ describe('the intake of a load', () => {
 
   function take(one: Message): Promise<Taken> {
     const records = one.payload as Record<string, unknown>[];
-    return intake.take(one, () => ({ rows: { records }, spec: INSERT_LOAD_TEST }), signal);
+    const read = () => ({ rows: { records }, spec: INSERT_LOAD_TEST });
+    return intake.take(one, read, signal, () => assert.fail('an array is taken at once'));
   }
 
   function opened(): { id: string; openedAt: number } {

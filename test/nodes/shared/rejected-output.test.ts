@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import sfBulkCreate from '../../../nodes/sf-bulk-create.ts';
+import type { BatchParts } from '../../../nodes/shared/batches.ts';
+import type { Message } from '../../../nodes/shared/red.ts';
+import { type Org, startOrg } from '../../../sandbox/org/org.ts';
+import { isLoadError } from '../../../src/errors.ts';
+import type { Failure } from '../../../src/failure.ts';
+import type { Receipt } from '../../../src/receipt.ts';
+import { handled, nodeHelper } from '../../support/node-helper.ts';
+import { until } from '../../support/until.ts';
+import { Bench } from '../support/bench.ts';
+
+const MOST_IN_FLIGHT = 4;
+const MOST_AT_ONCE = 1000;
+
+/** A node on output 2 has each message until the test says otherwise. */
+describe('the rejected records of a CSV', () => {
+  nodeHelper.use();
+  let org: Org;
+  let held: { message: Message; done(error?: Error): void }[];
+
+  before(async () => {
+    org = await startOrg({ startDelayMs: 0 });
+  });
+  after(() => org.close());
+
+  const holding = nodeHelper.type('holding', (_RED, node) => {
+    node.on('input', (message, _send, done) => held.push({ message, done }));
+  });
+
+  async function load(loadName: string): Promise<Bench> {
+    held = [];
+    const create = {
+      id: 'n',
+      type: 'sf-bulk-create',
+      connection: 'sf',
+      loadName,
+      object: 'Load_Test__c',
+      operation: 'update',
+      mapping: [],
+      maxRecordsPerJob: 0,
+      maxMegabytesPerJob: 100,
+      wires: [[], ['holding'], ['receipts?']],
+    };
+    return Bench.load({
+      org,
+      ledger: '',
+      modules: [sfBulkCreate, holding],
+      nodes: [create, { id: 'holding', type: 'holding' }],
+    });
+  }
+
+  /** Updates without an Id. */
+  const csv = (records: number) =>
+    `Id,Name\n${Array.from({ length: records }, (_, index) => `,Row ${index}\n`).join('')}`;
+  const rows = ({ payload }: Message) => payload as Failure[];
+  const untilFull = () => until(() => held.length === MOST_IN_FLIGHT, 'as many are on their way as may be');
+  const receiptOf = async (bench: Bench): Promise<Receipt> => {
+    await until(() => bench.at('receipts?').length === 1, 'the run has its receipt');
+    const [message] = bench.at('receipts?');
+    assert.ok(message);
+    return message.payload as Receipt;
+  };
+
+  it('leave in groups while it is read, which waits for the nodes behind', async () => {
+    const bench = await load('groups');
+    let isTaken = false;
+    const taken = handled(bench.node('n'), { payload: csv(10_500), topic: 'kept' }).finally(() => {
+      isTaken = true;
+    });
+    const messages: Message[] = [];
+    for (let left = 11; left > 0; left -= 1) {
+      if (left >= MOST_IN_FLIGHT) await untilFull();
+      for (let turns = 0; turns < 20; turns += 1) await turn();
+      assert.equal(held.length, Math.min(left, MOST_IN_FLIGHT));
+      assert.equal(isTaken, false);
+      const [first] = held.splice(0, 1);
+      messages.push(first?.message ?? {});
+      first?.done();
+    }
+    assert.equal(await taken, undefined);
+    assert.deepEqual(
+      messages.map((message) => rows(message).length),
+      [...Array(10).fill(MOST_AT_ONCE), 500],
+    );
+    assert.equal(new Set(messages.flatMap(rows).map(({ key }) => key)).size, 10_500);
+    const parts = messages.map(({ parts }) => parts as BatchParts);
+    assert.deepEqual(
+      parts.map(({ index, count }) => [index, count]),
+      parts.map((_, index) => [index, index === 10 ? 11 : undefined]),
+    );
+    assert.equal(new Set(parts.map(({ id }) => id)).size, 1);
+    const { runId, received, rejected } = await receiptOf(bench);
+    assert.deepEqual([received, rejected], [10_500, 10_500]);
+    const { topic, job } = messages[3] ?? {};
+    assert.deepEqual(
+      [topic, job],
+      [
+        'kept',
+        { runId, loadName: 'groups', object: 'Load_Test__c', operation: 'update', externalIdField: null },
+      ],
+    );
+  });
+
+  it('are one message of no tracked sequence when they are few', async () => {
+    const bench = await load('few');
+    assert.equal(await handled(bench.node('n'), { payload: csv(3) }), undefined);
+    await until(() => held.length === 1, 'they have left');
+    const { message } = held[0] ?? {};
+    assert.ok(message);
+    assert.equal(rows(message).length, 3);
+    const { index, count } = message.parts as BatchParts;
+    assert.deepEqual([index, count, message._sequence], [0, 1, undefined]);
+  });
+
+  it('that a node behind does not take break the run off', async () => {
+    const bench = await load('refused');
+    const taken = handled(bench.node('n'), { payload: csv(10_000) });
+    await untilFull();
+    held[0]?.done(new Error('no room'));
+    const error = await taken;
+    assert.ok(isLoadError(error, 'LOAD_BROKEN_OFF'), String(error));
+    assert.match(error.message, /no room/);
+    const { complete, rejected } = await receiptOf(bench);
+    assert.deepEqual([complete, rejected], [false, MOST_IN_FLIGHT * MOST_AT_ONCE]);
+  });
+
+  it('do not hold up the end of a run that is broken off', async () => {
+    const bench = await load('reset');
+    const taken = handled(bench.node('n'), { payload: csv(10_000) });
+    await untilFull();
+    assert.equal(await handled(bench.node('n'), { reset: true }), undefined);
+    assert.ok(isLoadError(await taken, 'LOAD_BROKEN_OFF'));
+    assert.equal(held.length, MOST_IN_FLIGHT);
+  });
+});
