@@ -173,7 +173,8 @@ export interface JobLedger {
    * Before a REST call, for all records of the call in one statement: notes `calling` for every key that is new or
    * `failed`, and returns what was known of each key before (absent: nothing). Keys known as `calling` or in a final
    * state are left as they are: the caller looks them up, or takes the known outcome. With a hold, writes nothing and
-   * rejects with LOAD_BROKEN_OFF when its epoch has passed.
+   * rejects with LOAD_BROKEN_OFF when its epoch has passed. A ledger in memory may know the oldest retries of jobs that are
+   * over no more.
    */
   beginRetries(
     keys: { key: string; jobId: string | null }[],

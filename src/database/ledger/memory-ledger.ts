@@ -13,7 +13,7 @@ import type {
   RetryEntry,
   RetryOutcome,
 } from './job-ledger.ts';
-import { lastOfEach, takesOutcome } from './retry-outcomes.ts';
+import { MemoryRetries } from './memory-retries.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -26,7 +26,7 @@ export class MemoryLedger implements JobLedger {
   readonly #lastEnds = new Map<string, Date>();
   readonly #runs = new Map<string, LedgerRun>();
   readonly #jobs = new Map<string, LedgerJob>();
-  readonly #retries = new Map<string, RetryEntry>();
+  readonly #retries = new MemoryRetries((jobId) => this.#isOver(jobId));
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -94,6 +94,7 @@ export class MemoryLedger implements JobLedger {
     const endedAt = await this.now();
     Object.assign(run, { state: 'ended', endedAt, receipt: asJson(receipt) });
     if (receipt.received > 0) this.#lastEnds.set(nameOf(run.load), endedAt);
+    this.#retries.forgetOldest(endedAt);
   }
 
   async addApiCalls(runId: string, calls: number): Promise<void> {
@@ -192,36 +193,15 @@ export class MemoryLedger implements JobLedger {
     hold: LoadHold | undefined,
   ): Promise<Map<string, RetryEntry>> {
     if (hold !== undefined) this.#checkEpoch(hold);
-    const calledAt = await this.now();
-    const before = new Map<string, RetryEntry>();
-    for (const { key } of keys) {
-      const known = this.#retries.get(key);
-      if (known !== undefined) before.set(key, structuredClone(known));
-    }
-    for (const { key, jobId } of keys) {
-      const known = before.get(key);
-      if (known !== undefined && known.state !== 'failed') continue;
-      const attempts = known?.attempts ?? [];
-      this.#retries.set(key, { key, jobId, state: 'calling', sfId: null, attempts, calledAt });
-    }
-    return before;
+    return this.#retries.begin(keys, await this.now());
   }
 
   async knownRetries(of: { keys: readonly string[]; sfIds: readonly string[] }): Promise<RetryEntry[]> {
-    const { keys, sfIds } = of;
-    const known = [...this.#retries.values()].filter(
-      ({ key, sfId }) => keys.includes(key) || (sfId !== null && sfIds.includes(sfId)),
-    );
-    return structuredClone(known);
+    return this.#retries.known(of);
   }
 
   async endRetries(outcomes: RetryOutcome[], hold?: LoadHold): Promise<void> {
-    const isCurrent = hold === undefined || this.#isCurrent(hold);
-    for (const { key, state, sfId, attempts } of lastOfEach(outcomes)) {
-      const entry = this.#retries.get(key);
-      if (entry && takesOutcome(entry.state, state, isCurrent))
-        Object.assign(entry, { state, sfId, attempts: asJson(attempts) });
-    }
+    this.#retries.end(outcomes, hold === undefined || this.#isCurrent(hold));
     if (hold !== undefined) this.#checkEpoch(hold);
   }
 
@@ -250,14 +230,17 @@ export class MemoryLedger implements JobLedger {
     );
     for (const runId of runIds) this.#runs.delete(runId);
     for (const jobId of jobIds) this.#jobs.delete(jobId);
-    for (const { key, jobId, calledAt } of this.#retries.values()) {
-      const orphaned = jobId === null || !this.#jobs.has(jobId);
-      if (orphaned && calledAt.getTime() < before) this.#retries.delete(key);
-    }
+    this.#retries.prune(before, (jobId) => this.#jobs.has(jobId));
     return runIds.size;
   }
 
   async close(): Promise<void> {}
+
+  /** Also where the ledger has no such job: nobody is going to settle it. */
+  #isOver(jobId: string | null): boolean {
+    const job = jobId === null ? undefined : this.#jobs.get(jobId);
+    return job === undefined || !isIn(job, ['open', 'closing', 'closed']);
+  }
 
   #isCurrent(hold: LoadHold): boolean {
     return this.#epochs.get(nameOf(hold.load)) === hold.epoch;
