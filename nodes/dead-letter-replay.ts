@@ -1,10 +1,10 @@
 /** Sends dead letters again, once they are mended, to where they failed. */
 import { systemClock } from '../src/clock.ts';
+import type { ClaimLetters } from '../src/database/ledger/job-ledger.ts';
 import { type Claim, Replay, type ReplayFilter } from '../src/database/replay.ts';
 import { reasonOf } from '../src/errors.ts';
-import { type ClaimEnd, claims } from '../src/load/claims.ts';
+import { type ClaimEnd, type ClaimedLetters, claims } from '../src/load/claims.ts';
 import { claimState } from '../src/load/connection.ts';
-import type { RecordBag } from '../src/load/record-bag.ts';
 import { OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SyncDatabaseNode } from './shared/connections.ts';
@@ -37,9 +37,7 @@ export default function (RED: Red): void {
       );
     };
     claims.on('ended', onEnded);
-    const stopGivingBack = claims.onUnprocessed(async (claimIds, unprocessed) => {
-      if (settings.ok) await giveBack(settings.value.replay, claimIds, unprocessed);
-    });
+    const stopGivingBack = settings.ok ? claims.onUnprocessed(lettersIn(settings.value.replay)) : () => {};
     onInput(this, {
       settings,
       status,
@@ -161,16 +159,24 @@ function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void>
 }
 
 /** Letters whose records Salesforce did not get to are dead again, whatever becomes of the rest of their claims. */
-async function giveBack(replay: Replay, claimIds: readonly string[], unprocessed: RecordBag): Promise<void> {
-  for (const claimId of claimIds) {
-    if (unprocessed.size === 0) return;
-    const letters = await replay.lettersOf(claimId);
-    const own = letters.filter(({ record }) => unprocessed.take(record));
-    await replay.giveBack(
-      claimId,
-      own.map(({ id }) => id),
-    );
-  }
+function lettersIn(replay: Replay): ClaimedLetters {
+  return {
+    find: async (claimIds, unprocessed) => {
+      const found: ClaimLetters[] = [];
+      for (const claimId of claimIds) {
+        if (unprocessed.size === 0) break;
+        const letters = await replay.lettersOf(claimId);
+        const own = letters.filter(({ record }) => unprocessed.take(record));
+        if (own.length > 0) found.push({ claimId, letters: own.map(({ id }) => id) });
+      }
+      return found;
+    },
+    giveBack: async (letters) => {
+      let given = 0;
+      for (const { claimId, letters: ids } of letters) given += await replay.giveBack(claimId, ids);
+      return given;
+    },
+  };
 }
 
 async function filterOf({ message, settings }: Input<Settings>): Promise<ReplayFilter> {

@@ -121,10 +121,13 @@ export class Replay {
     return rows.map(({ id, record_data }) => ({ id, record: record_data }));
   }
 
-  /** Letters that were not loaded, out of a claim that goes on: they may be claimed again. */
-  async giveBack(claimId: string, letters: readonly string[]): Promise<void> {
-    if (letters.length === 0) return;
-    await this.#patiently((table) => this.#db.query(sql.giveBack(table), [claimId, letters]));
+  /** Letters that were not loaded, out of a claim that goes on: they may be claimed again. Returns how many were in it. */
+  async giveBack(claimId: string, letters: readonly string[]): Promise<number> {
+    if (letters.length === 0) return 0;
+    const { rowCount } = await this.#patiently((table) =>
+      this.#db.query(sql.giveBack(table), [claimId, letters]),
+    );
+    return rowCount ?? 0;
   }
 
   /** None of the records was loaded: the letters may be claimed again. */

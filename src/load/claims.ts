@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { LoadedPart } from '../database/ledger/job-ledger.ts';
+import type { ClaimLetters, LoadedPart } from '../database/ledger/job-ledger.ts';
 import type { RecordBag } from './record-bag.ts';
 
 export type ClaimEnd = 'settled' | 'released' | LoadedPart;
@@ -11,8 +11,13 @@ export interface SentClaim {
   letters: readonly string[] | undefined;
 }
 
-/** Takes letters out of their claims whose records the bag holds, so that they are dead again. */
-export type GiveBack = (claimIds: readonly string[], unprocessed: RecordBag) => Promise<void>;
+/** A replay, as the jobs see it that hold its records. */
+export interface ClaimedLetters {
+  /** The letters in these claims whose records the bag holds. They leave the bag; nothing else is changed. */
+  find(claimIds: readonly string[], unprocessed: RecordBag): Promise<ClaimLetters[]>;
+  /** Takes letters out of their claims, so that they are dead again. Returns how many: others are out, or not its own. */
+  giveBack(letters: readonly ClaimLetters[]): Promise<number>;
+}
 
 /**
  * The claims of `dead-letter-replay` whose records a run of this process loads (design §7.12). The replay that made a claim
@@ -21,7 +26,7 @@ export type GiveBack = (claimIds: readonly string[], unprocessed: RecordBag) => 
  */
 export class Claims extends EventEmitter<{ ended: [claimId: string, end: ClaimEnd] }> {
   readonly #loading = new Set<string>();
-  readonly #replays = new Set<GiveBack>();
+  readonly #replays = new Set<ClaimedLetters>();
 
   /** True while a run holds records of the claim. */
   isLoading(claimId: string): boolean {
@@ -38,14 +43,21 @@ export class Claims extends EventEmitter<{ ended: [claimId: string, end: ClaimEn
   }
 
   /** A replay that gives letters back. Returns the function that ends it. */
-  onUnprocessed(giveBack: GiveBack): () => void {
-    this.#replays.add(giveBack);
-    return () => this.#replays.delete(giveBack);
+  onUnprocessed(replay: ClaimedLetters): () => void {
+    this.#replays.add(replay);
+    return () => this.#replays.delete(replay);
   }
 
-  /** Records of these claims that Salesforce did not get to: they are as if they had not been sent. */
-  async unprocessed(claimIds: readonly string[], records: RecordBag): Promise<void> {
-    for (const giveBack of this.#replays) await giveBack(claimIds, records);
+  /** Whose records Salesforce did not get to: they are as if they had not been sent. */
+  async lettersOf(claimIds: readonly string[], unprocessed: RecordBag): Promise<ClaimLetters[]> {
+    const found: ClaimLetters[] = [];
+    for (const replay of this.#replays) found.push(...(await replay.find(claimIds, unprocessed)));
+    return found;
+  }
+
+  async giveBack(letters: readonly ClaimLetters[]): Promise<void> {
+    let left = letters.reduce((sum, { letters: ids }) => sum + ids.length, 0);
+    for (const replay of this.#replays) if (left > 0) left -= await replay.giveBack(letters);
   }
 
   /** The run is another process's now. */

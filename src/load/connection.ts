@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import {
+  type ClaimLetters,
   type ClaimState,
   isUnsettled,
   type JobLedger,
@@ -192,20 +193,38 @@ export class SalesforceConnection {
     return JobResults.download(job, { ingest, clock, scratch, signal, meter: this.meters.of(job.id) });
   }
 
-  /** What a job holds of a replay's letters and Salesforce did not get to is the replay's again. */
+  /**
+   * What a job holds of a replay's letters and Salesforce did not get to is the replay's again. Which letters these are is
+   * noted before one is given back, and not sought again: of two equal letters a second reading of the results would find
+   * the other one, which was loaded. Whoever dies in between leaves the note, by which the next reading gives back the same
+   * ones: none is lost, and none loaded twice. Where it errs is a replay whose node was not there for the note: its letters
+   * count as loaded, which the log says.
+   */
   async giveBackUnprocessed(results: JobResults, signal: AbortSignal): Promise<void> {
     const { job, counts } = results;
     const known = counts.unprocessed > 0 ? await this.ledger.findJob(job.id) : undefined;
     if (!known || known.claimIds.length === 0) return;
+    await claims.giveBack(known.givenBack ?? (await this.#noteUnprocessed(known, results, signal)));
+  }
+
+  async #noteUnprocessed(
+    known: LedgerJob,
+    results: JobResults,
+    signal: AbortSignal,
+  ): Promise<ClaimLetters[]> {
+    const { id } = known.job;
     const bag = new RecordBag(known.job.columns);
     for await (const rows of results.rows('unprocessedrecords', BAG_ROWS, signal))
       for (const row of rows) bag.add(row);
-    await claims.unprocessed(known.claimIds, bag);
-    if (bag.size === 0) return;
-    this.log.warn(
-      `Job ${job.id}: ${bag.size} records that Salesforce did not process are those of no letter that is being replayed, ` +
-        'so no letter was given back for them.',
-    );
+    const letters = await claims.lettersOf(known.claimIds, bag);
+    if (bag.size > 0) {
+      this.log.warn(
+        `Job ${id}: ${bag.size} records that Salesforce did not process are those of no letter that is being replayed, ` +
+          'so no letter was given back for them.',
+      );
+    }
+    // As long as none is found the next reading may, when the replay's node is there again.
+    return letters.length === 0 ? letters : this.ledger.noteGivenBack(id, letters);
   }
 
   /** Begins to account for a job's records; the dead letters and write-backs behind find it by the job. */

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import deadLetterReplay from '../../nodes/dead-letter-replay.ts';
+import sfBulkCreate from '../../nodes/sf-bulk-create.ts';
+import sfBulkPoll from '../../nodes/sf-bulk-poll.ts';
+import sfBulkResults from '../../nodes/sf-bulk-results.ts';
 import type { Message } from '../../nodes/shared/red.ts';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import { DeadLetters } from '../../src/database/dead-letters.ts';
+import { PostgresLedger } from '../../src/database/ledger/postgres-ledger.ts';
 import { Database } from '../../src/database/pool.ts';
 import { LoadError } from '../../src/errors.ts';
+import type { Job } from '../../src/job.ts';
+import type { Receipt } from '../../src/receipt.ts';
 import { aLetter } from '../database/letter-samples.ts';
 import { handled, nodeHelper } from '../support/node-helper.ts';
 import { configOf, type TestDatabase, testDatabase } from '../support/postgres.ts';
@@ -137,6 +143,78 @@ describe('dead-letter-replay', () => {
       assert.match(error.message, says);
     });
   }
+
+  describe('with two equal letters of which one was not processed', () => {
+    let reading: Bench;
+    let jobId: string;
+
+    /** The whole way, up to the results: `r` reads them, and breaks off the first time. */
+    beforeEach(async () => {
+      await org.reset();
+      await db.query(`DELETE FROM ${table}`);
+      const letter = { object: 'Load_Test__c', externalIdField: null, recordData: { Name: 'same' } };
+      await new DeadLetters(db, { table, createTable: true }).store([aLetter(letter), aLetter(letter)]);
+      org.jobFaults.add({ kind: 'fail-half' });
+      let failures = 1;
+      const failsOnce = nodeHelper.type('fails-once', (_RED, node) => {
+        node.on('input', (_message, _send, done) => {
+          failures -= 1;
+          done(failures < 0 ? undefined : new Error('the flow breaks off'));
+        });
+      });
+      const load = { object: 'Load_Test__c', operation: 'insert', mapping: [], loadName: table };
+      reading = await Bench.load({
+        org,
+        database: where,
+        modules: [deadLetterReplay, sfBulkCreate, sfBulkPoll, sfBulkResults, failsOnce],
+        nodes: [
+          { id: 'n', type: 'dead-letter-replay', database: 'db', table, batchSize: 10, wires: [['c']] },
+          { id: 'c', type: 'sf-bulk-create', connection: 'sf', ...load, wires: [['p'], [], []] },
+          { id: 'p', type: 'sf-bulk-poll', connection: 'sf', interval: 0.1, wires: [[], ['job?']] },
+          { id: 'r', type: 'sf-bulk-results', connection: 'sf', wires: [['f'], [], [], ['receipt?']] },
+          { id: 'f', type: 'fails-once' },
+        ],
+      });
+      reading.node('n').receive({ payload: 1 });
+      await until(() => reading.at('job?').length > 0, 'the job has ended');
+      const [{ job } = {}] = reading.at('job?');
+      jobId = (job as Job).id;
+    });
+
+    async function firstReading(): Promise<void> {
+      const error = await handled(reading.node('r'), { payload: jobId });
+      assert.match(String(error), /breaks off/);
+    }
+
+    async function secondReading(): Promise<void> {
+      assert.equal(await handled(reading.node('r'), { payload: jobId }), undefined);
+      await until(() => reading.at('receipt?').length > 0, 'the job is settled');
+      const [{ succeeded, unprocessed } = {}] = reading
+        .at('receipt?')
+        .map(({ payload }) => payload as Receipt);
+      assert.deepEqual([succeeded, unprocessed], [1, 1]);
+      await until(async () => !(await statuses()).includes('replaying'), 'the claim has ended');
+    }
+
+    it('gives one back, however often the results are read', async () => {
+      await firstReading();
+      assert.deepEqual(await statuses(), ['dead', 'replaying']);
+      await secondReading();
+      assert.deepEqual(await statuses(), ['dead', 'replayed']);
+    });
+
+    it('gives back the one that was noted by whoever died before he did so', async () => {
+      const ledger = new PostgresLedger(db);
+      const [claimId = ''] = (await ledger.findJob(jobId))?.claimIds ?? [];
+      const { rows } = await db.query<{ last: string }>(`SELECT max(id)::text AS last FROM ${table}`);
+      await ledger.noteGivenBack(jobId, [{ claimId, letters: [rows[0]?.last ?? ''] }]);
+      await firstReading();
+      assert.deepEqual(await statuses(), ['replaying', 'dead']);
+      await secondReading();
+      assert.deepEqual(await statuses(), ['replayed', 'dead']);
+      await ledger.close();
+    });
+  });
 
   describe('with a claim of an earlier process', () => {
     beforeEach(() => db.query(`UPDATE ${table} SET status = 'replaying', claim_id = 'gone.1' WHERE id = 1`));

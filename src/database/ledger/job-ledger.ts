@@ -57,6 +57,8 @@ export interface LedgerJob {
   /** Claims of `dead-letter-replay` of which this job holds records, and what of them where it is not all. */
   claimIds: string[];
   claimParts: ClaimPart[];
+  /** Letters that are given back because Salesforce did not process their records; null: not looked for yet. */
+  givenBack: ClaimLetters[] | null;
   parkedReason: string | null;
   receipt: Receipt | null;
   abandonedBy: string | null;
@@ -104,6 +106,12 @@ export type LetterRange = [first: string, past: string | null];
 export interface ClaimPart {
   claimId: string;
   letters: LetterRange | null;
+}
+
+/** Some letters of a claim, by their ids. */
+export interface ClaimLetters {
+  claimId: string;
+  letters: string[];
 }
 
 /** The letters of a claim that are loaded, when the others are in no job. */
@@ -164,6 +172,8 @@ export interface JobLedger {
   unparkJob(jobId: string): Promise<void>;
   settleJob(jobId: string, job: Job, receipt: Receipt): Promise<void>;
   abandonJob(jobId: string, by: string, reason: string, receipt: Receipt): Promise<boolean>;
+  /** Before letters are given back. Of several notes the first one holds; it is returned. */
+  noteGivenBack(jobId: string, letters: ClaimLetters[]): Promise<ClaimLetters[]>;
   findJob(jobId: string): Promise<LedgerJob | undefined>;
   jobsOfRun(runId: string): Promise<LedgerJob[]>;
   /** Jobs of the load in `closing` or `closed`, oldest first. */

@@ -1,6 +1,7 @@
 import { FENCE } from './run-sql.ts';
 
-const JOB = `job, run_id, org_id, load_name, state, carried, claim_ids, claim_parts, parked_reason, receipt, abandoned_by, reason`;
+const JOB = `job, run_id, org_id, load_name, state, carried, claim_ids, claim_parts, given_back, parked_reason, receipt,
+  abandoned_by, reason`;
 
 /** One row: `current` (the epoch is still the hold's), `added`, and the run that the job id was known with before. */
 export const ADD_JOB = `
@@ -49,6 +50,9 @@ export const ABANDON_JOB = `
   WHERE job_id = $1 AND (state IN ('open', 'closing', 'closed')
                          OR (state = 'abandoned' AND abandoned_by = $2 AND reason = $3))
   RETURNING job_id`;
+
+export const NOTE_GIVEN_BACK = `
+  UPDATE sf_sync_job SET given_back = coalesce(given_back, $2::json) WHERE job_id = $1 RETURNING given_back`;
 
 export const FIND_JOB = `SELECT ${JOB} FROM sf_sync_job WHERE job_id = $1`;
 

@@ -2,6 +2,7 @@ import type { Attempt } from '../../failure.ts';
 import type { Job } from '../../job.ts';
 import type { Receipt } from '../../receipt.ts';
 import type {
+  ClaimLetters,
   ClaimPart,
   LedgerJob,
   LedgerJobState,
@@ -35,6 +36,7 @@ export interface JobRow {
   carried: Record<string, unknown>;
   claim_ids: string[];
   claim_parts: ClaimPart[];
+  given_back: ClaimLetters[] | null;
   parked_reason: string | null;
   receipt: Receipt | null;
   abandoned_by: string | null;
@@ -74,6 +76,7 @@ export function asJob(row: JobRow): LedgerJob {
     carried: row.carried,
     claimIds: row.claim_ids,
     claimParts: row.claim_parts,
+    givenBack: row.given_back,
     parkedReason: row.parked_reason,
     receipt: row.receipt,
     abandonedBy: row.abandoned_by,

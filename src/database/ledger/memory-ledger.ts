@@ -4,6 +4,7 @@ import type { Receipt } from '../../receipt.ts';
 import { brokenOff } from './broken-off.ts';
 import { claimStateOf } from './claim-state.ts';
 import type {
+  ClaimLetters,
   ClaimState,
   JobLedger,
   LedgerJob,
@@ -121,6 +122,7 @@ export class MemoryLedger implements JobLedger {
       ...asJson({ ...entry, claimParts }),
       load: { ...hold.load },
       state: 'open',
+      givenBack: null,
       parkedReason: null,
       receipt: null,
       abandonedBy: null,
@@ -171,6 +173,13 @@ export class MemoryLedger implements JobLedger {
       receipt: asJson(receipt),
       parkedReason: null,
     });
+  }
+
+  async noteGivenBack(jobId: string, letters: ClaimLetters[]): Promise<ClaimLetters[]> {
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return letters;
+    job.givenBack ??= structuredClone(letters);
+    return structuredClone(job.givenBack);
   }
 
   async findJob(jobId: string): Promise<LedgerJob | undefined> {

@@ -8,6 +8,7 @@ import type { Database } from '../pool.ts';
 import { brokenOff } from './broken-off.ts';
 import { claimStateOf } from './claim-state.ts';
 import type {
+  ClaimLetters,
   ClaimPart,
   ClaimState,
   JobLedger,
@@ -144,6 +145,12 @@ export class PostgresLedger implements JobLedger {
   async abandonJob(jobId: string, by: string, reason: string, receipt: Receipt): Promise<boolean> {
     const values = [jobId, storable(by), storable(reason), JSON.stringify(receipt)];
     return (await this.#store.rows(jobs.ABANDON_JOB, values)).length > 0;
+  }
+
+  async noteGivenBack(jobId: string, letters: ClaimLetters[]): Promise<ClaimLetters[]> {
+    const values = [jobId, JSON.stringify(letters)];
+    const rows = await this.#store.rows<{ given_back: ClaimLetters[] }>(jobs.NOTE_GIVEN_BACK, values);
+    return rows[0]?.given_back ?? letters;
   }
 
   async findJob(jobId: string): Promise<LedgerJob | undefined> {

@@ -29,6 +29,7 @@ export function jobsSuite(opened: () => JobLedger): void {
         carried,
         claimIds: ['c1', 'c2'],
         claimParts: [],
+        givenBack: null,
         parkedReason: null,
         receipt: null,
         abandonedBy: null,
@@ -49,6 +50,18 @@ export function jobsSuite(opened: () => JobLedger): void {
         receipt: aReceipt({ jobId: job.id }),
       });
       assert.deepEqual(await ledger.unsettledJobs(run.load), []);
+      await run.held.release();
+    });
+
+    it('keeps the first note of the letters that are given back', async () => {
+      const run = await aRun(ledger);
+      const job = await closedJob(ledger, run, {}, ['c1']);
+      const first = [{ claimId: 'c1', letters: ['7', '9223372036854775807'] }];
+      assert.deepEqual(await ledger.noteGivenBack(job.id, first), first);
+      assert.deepEqual(await ledger.noteGivenBack(job.id, [{ claimId: 'c1', letters: ['8'] }]), first);
+      await ledger.addJob(run.held, { job, runId: run.runId, carried: {}, claimIds: ['c1'] });
+      assert.deepEqual((await ledger.findJob(job.id))?.givenBack, first);
+      assert.equal((await ledger.unsettledJobs(run.load))[0]?.givenBack?.length, 1);
       await run.held.release();
     });
 
