@@ -5,6 +5,7 @@ import type { SalesforceConnection } from '../../src/load/connection.ts';
 import type { Receipt } from '../../src/receipt.ts';
 import { connectTo, INSERT_LOAD_TEST, LoadUnderTest, loadTestRecords } from '../support/loads.ts';
 import { handled, nodeHelper, observe } from '../support/node-helper.ts';
+import { type TestDatabase, testDatabase } from '../support/postgres.ts';
 import { until } from '../support/until.ts';
 import { Bench } from './support/bench.ts';
 import { failing } from './support/failing.ts';
@@ -14,10 +15,12 @@ const SUCCESSES = { method: 'GET', path: /\/successfulResults$/ } as const;
 describe('sf-bulk-results', () => {
   nodeHelper.use();
   let org: Org;
+  let where: TestDatabase;
   let connection: SalesforceConnection;
 
   before(async () => {
     org = await startOrg({ startDelayMs: 0 });
+    where = await testDatabase();
     connection = connectTo(org);
   });
   after(async () => {
@@ -37,7 +40,7 @@ describe('sf-bulk-results', () => {
     };
     return Bench.load({
       org,
-      ledger: '',
+      database: where,
       modules: [sfBulkResults, failing(fails)],
       nodes: [
         { ...results, id: 'n', wires: [['failing'], [], [], ['receipt?']] },
