@@ -219,7 +219,7 @@ export class Load implements RunningLoad {
       if (!record) return undefined;
       const jobs = await this.#ledger.jobsOfRun(record.runId);
       for (const known of jobs.filter(({ state }) => state === 'open'))
-        await giveUpOpen(connection, known, this.#closing.signal);
+        record.apiCalls += await giveUpOpen(connection, known, this.#closing.signal);
       const loaded = await asLoaded(connection, hold, record, jobs);
       const run = this.#openRun(hold, loaded, jobs[0]?.carried ?? {});
       run.adopt(jobs);

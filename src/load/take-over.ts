@@ -26,12 +26,15 @@ export async function asLoaded(
   return { ...record, ...counts, state: 'loaded' };
 }
 
-/** A job that was never `closing` never ran. Where even the abort fails it stays Open in Salesforce, without harm. */
+/**
+ * A job that was never `closing` never ran. Where even the abort fails it stays Open in Salesforce, without harm. Returns the
+ * API calls that this took.
+ */
 export async function giveUpOpen(
   connection: SalesforceConnection,
   known: LedgerJob,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const { ingest, ledger, meters, log } = connection;
   const meter = meters.of(known.job.id);
   await patiently(connection, signal, (stop) => ingest.abort(known.job.id, { meter, signal: stop })).catch(
@@ -41,6 +44,7 @@ export async function giveUpOpen(
   await ledger.discardJob(known.job.id, 'its process ended before it was closed');
   await ledger.addApiCalls(known.runId, meter.calls);
   meters.forget(known.job.id);
+  return meter.calls;
 }
 
 /**

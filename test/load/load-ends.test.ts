@@ -265,8 +265,10 @@ describe('ends of a load', () => {
         assert.equal(org.audit.openJobs, 1);
         await (await under.load.beginRun(START)).finish();
         assert.equal(org.audit.openJobs, 0);
-        const { received, complete } = (await receipt()) ?? {};
+        const { received, complete, apiCalls } = (await receipt()) ?? {};
         assert.deepEqual([received, complete], [0, false]);
+        // The load's connection asks once who it is.
+        assert.equal(apiCalls, under.connection.session.calls - 1);
       });
     }
 
