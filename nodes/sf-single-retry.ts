@@ -9,7 +9,7 @@ import { type ConfigReader, readConfig } from './shared/config.ts';
 import type { SfConnectionNode } from './shared/connections.ts';
 import { groupByJob, jobOfFailures } from './shared/failure-batches.ts';
 import { RateMeter } from './shared/rate-meter.ts';
-import type { Node, NodeConfig, Red } from './shared/red.ts';
+import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
@@ -31,10 +31,13 @@ export default function (RED: Red): void {
       serial: true,
       handle: async (input) => {
         status.working(() => meter.text());
-        const { succeeded, failed } = await retry(input);
+        const { succeeded, failed, broken } = await retry(input);
         meter.add(succeeded.length);
         status.done(() => meter.text());
         input.send(splitter.split(input.message, [succeeded, failed]));
+        if (broken === undefined) return;
+        keepOnly(broken.rest, input.message);
+        throw broken.error;
       },
       reset: () => splitter.clear(),
       close: () => splitter.clear(),
@@ -64,20 +67,48 @@ function readRetry(properties: ConfigReader) {
 interface Outcome {
   succeeded: RetriedRecord[];
   failed: Failure[];
+  /** What broke the batch in the middle, and the failures that are in neither list. */
+  broken?: { error: unknown; rest: Failure[] };
 }
 
-async function retry({ message, settings, signal }: Input<Settings>): Promise<Outcome> {
-  const { connection } = settings;
+/** Rejects when the node is being stopped; else what breaks the batch is told together with what was known by then. */
+async function retry(input: Input<Settings>): Promise<Outcome> {
   const all: Outcome = { succeeded: [], failed: [] };
-  for (const failures of groupByJob(readBatch<Failure>(message).rows)) {
+  const groups = groupByJob(readBatch<Failure>(input.message).rows);
+  for (const [at, failures] of groups.entries()) {
+    const { succeeded, failed, broken } = await retryGroup(failures, input);
+    all.succeeded.push(...succeeded);
+    all.failed.push(...failed);
+    if (broken === undefined) continue;
+    const rest = [...broken.rest, ...groups.slice(at + 1).flat()];
+    return { ...all, broken: { error: broken.error, rest } };
+  }
+  return all;
+}
+
+async function retryGroup(
+  failures: Failure[],
+  { message, settings, signal }: Input<Settings>,
+): Promise<Outcome> {
+  const { connection } = settings;
+  try {
     const job = await jobOfFailures(message, failures, connection, signal);
     if (!job) throw loadError('RECORD_INVALID', 'noJobOfFailures');
     const hold = await connection.holdFor(job.id, signal);
     const meter = connection.meters.of(job.id);
-    const { succeeded, failed } = await settings.retry.retry(failures, job, { signal, hold, meter });
-    settlements.find(job.id)?.noteRetried(succeeded.map(({ key }) => key));
-    all.succeeded.push(...succeeded);
-    all.failed.push(...failed);
+    const result = await settings.retry.retry(failures, job, { signal, hold, meter });
+    settlements.find(job.id)?.noteRetried(result.succeeded.map(({ key }) => key));
+    return result;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return { succeeded: [], failed: [], broken: { error, rest: failures } };
   }
-  return all;
+}
+
+/** So that a Catch node gets what nobody has dealt with yet, and nothing that has left by an output. */
+function keepOnly(rest: Failure[], message: Message): void {
+  message.payload = rest;
+  if (typeof message.parts === 'object' && message.parts !== null) {
+    message.parts = { ...message.parts, len: rest.length };
+  }
 }

@@ -2,16 +2,17 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { JobLedger, LoadHold } from '../database/ledger/job-ledger.ts';
 import { LoadError } from '../errors.ts';
 import type { Failure, RetriedRecord } from '../failure.ts';
-import type { CallMeter } from '../salesforce/call.ts';
+import type { CallMeter, CallOptions } from '../salesforce/call.ts';
 import type { Explanation } from './classify.ts';
 import type { DescribeSource, RecordApi, RetrySession } from './record-api.ts';
 import { type DescribedObject, RestRecords } from './rest-record.ts';
+import { RetryBook } from './retry/book.ts';
 import { RecordCaller } from './retry/caller.ts';
 import { Doubts } from './retry/doubts.ts';
 import { makeItem, type RetryItem, type RetryJob, unsendable } from './retry/item.ts';
 import { withKeys } from './retry/keys-under-way.ts';
 import type { RetrySettings } from './retry/next-step.ts';
-import { failureNow, judgeLatest, neverOverRest, type Result } from './retry/outcomes.ts';
+import { failureNow, judgeLatest, neverOverRest, type Result, untouched } from './retry/outcomes.ts';
 import { parentLookups } from './retry/parents.ts';
 import { RetryRun } from './retry/run.ts';
 
@@ -53,6 +54,8 @@ export interface RetryResult {
   failed: Failure[];
   /** HTTP requests made. */
   calls: number;
+  /** Where the retry broke in the middle: by what, and the failures that are in neither list. None of them is stored. */
+  broken?: { error: unknown; rest: Failure[] };
 }
 
 const DEFAULT_OUTAGE_MS = 600_000;
@@ -74,9 +77,9 @@ export class SingleRetry {
 
   /**
    * In the order of the failures; one that comes twice in a batch counts once. Rejects with the reason of the signal or of
-   * a lost hold (calls under way are waited for, and what they bring is in the ledger), with LoadError when a call could
-   * not be made at all (SF_AUTH_FAILED, SF_REQUEST_FAILED) or the ledger is away (DB_UNAVAILABLE). The same batch may then
-   * be sent again: what succeeded is known.
+   * a lost hold (calls under way are waited for, and what they bring is in the ledger). `broken` when a call could not be
+   * made at all (SF_AUTH_FAILED, SF_REQUEST_FAILED) or the ledger is away (DB_UNAVAILABLE): what is known by then is in the
+   * lists, inserts in doubt as IN_DOUBT. In either case the same batch may be sent again: what succeeded is known.
    */
   async retry(
     failures: readonly Failure[],
@@ -90,13 +93,13 @@ export class SingleRetry {
       [options.signal, options.hold?.signal].filter((each) => each !== undefined),
     );
     try {
-      const results = await withKeys(
+      const sent = await withKeys(
         this.#options.ledger,
         wanted.map(({ key }) => key),
         signal,
         () => this.#send(wanted, job, { signal, hold: options.hold, meter }),
       );
-      return { ...sorted(batch, results, job), calls: meter.calls };
+      return { ...sorted(batch, sent, job), calls: meter.calls };
     } finally {
       if (options.meter) options.meter.calls += meter.calls;
     }
@@ -106,21 +109,35 @@ export class SingleRetry {
     failures: readonly Failure[],
     job: RetryJob,
     { signal, hold, meter }: { signal: AbortSignal; hold: LoadHold | undefined; meter: CallMeter },
-  ): Promise<Map<string, Result>> {
-    if (failures.length === 0) return new Map();
+  ): Promise<Sent> {
+    if (failures.length === 0) return { results: new Map() };
     signal.throwIfAborted();
     const calls = new AbortController();
     const settled = this.#graceAfter(signal, calls);
     try {
-      const object = await this.#options.describe.describe(job.object, { signal: calls.signal, meter });
+      const { object, error } = await this.#describe(job, { signal: calls.signal, meter });
       const { sendable, results } = this.#prepare(failures, job, object);
       const caller = new RecordCaller({ records: this.#options.records, job, meter, signal: calls.signal });
-      const run = this.#newRun(sendable, { job, object, caller, hold, signal });
-      await run.finish();
-      for (const [item, result] of run.results) results.set(item.original.key, result);
-      return results;
+      const { run, book } = this.#newRun(sendable, { job, object, caller, hold, signal });
+      const broken = error === undefined ? await run.finish() : await run.giveUp(error);
+      for (const [item, result] of book.results) results.set(item.original.key, result);
+      if (broken === undefined) return { results };
+      const rest = broken.rest.map((item) => untouched(item, (each) => this.#judge(each)));
+      return { results, broken: { error: broken.error, rest } };
     } finally {
       settled();
+    }
+  }
+
+  /** Where it fails nothing is sent, so that no field's type matters. */
+  async #describe(
+    job: RetryJob,
+    options: CallOptions,
+  ): Promise<{ object: DescribedObject; error?: unknown }> {
+    try {
+      return { object: await this.#options.describe.describe(job.object, options) };
+    } catch (error) {
+      return { object: { fields: [] }, error };
     }
   }
 
@@ -133,15 +150,27 @@ export class SingleRetry {
       hold: LoadHold | undefined;
       signal: AbortSignal;
     },
-  ): RetryRun {
-    const { ledger, session, records, random = Math.random } = this.#options;
+  ): { run: RetryRun; book: RetryBook } {
+    const { ledger, session, records, maxAttempts, random = Math.random } = this.#options;
+    const { job, hold, caller, signal } = parts;
     const judge = (item: RetryItem) => this.#judge(item);
-    const doubts = new Doubts({ records, session, ledger, job: parts.job, object: parts.object });
+    const doubts = new Doubts({ records, session, ledger, job, object: parts.object });
+    const book = new RetryBook({ ledger, hold, job, judge, doubts, maxAttempts }, items);
     const settings = { ...this.#options, outageMs: this.#options.outageMs ?? DEFAULT_OUTAGE_MS };
-    return new RetryRun(
-      { ...parts, settings, clock: this.#clock, random, ledger, session, judge, doubts },
-      items,
-    );
+    return {
+      run: new RetryRun({
+        settings,
+        clock: this.#clock,
+        random,
+        book,
+        session,
+        caller,
+        doubts,
+        judge,
+        signal,
+      }),
+      book,
+    };
   }
 
   #judge(item: RetryItem): Explanation {
@@ -199,20 +228,28 @@ function withoutRepeats(failures: readonly Failure[]): Failure[] {
   return [...byKey.values()];
 }
 
+/** What became of the failures that were to be sent, by their keys. */
+interface Sent {
+  results: Map<string, Result>;
+  broken?: { error: unknown; rest: Failure[] };
+}
+
 function sorted(
   batch: readonly Failure[],
-  results: Map<string, Result>,
+  { results, broken }: Sent,
   job: RetryJob,
-): Pick<RetryResult, 'succeeded' | 'failed'> {
+): Pick<RetryResult, 'succeeded' | 'failed' | 'broken'> {
   const succeeded: RetriedRecord[] = [];
   const failed: Failure[] = [];
+  const unsent = new Set(broken?.rest.map(({ key }) => key));
   for (const failure of batch) {
+    if (unsent.has(failure.key)) continue;
     const result = results.get(failure.key);
     if (result && 'retried' in result) succeeded.push(result.retried);
     else if (result) failed.push(result.failure);
     else failed.push(job.operation === 'hardDelete' ? neverOverRest(failure) : failure);
   }
-  return { succeeded, failed };
+  return broken === undefined ? { succeeded, failed } : { succeeded, failed, broken };
 }
 
 function checkNumbers({ maxAttempts, backoffMs, concurrency }: RetryOptions): void {

@@ -30,7 +30,7 @@ describe('sf-single-retry', () => {
     await org.close();
   });
 
-  const load = (): Promise<Bench> =>
+  const load = (mode = 'auto'): Promise<Bench> =>
     Bench.load({
       org,
       ledger: '',
@@ -40,7 +40,7 @@ describe('sf-single-retry', () => {
           id: 'n',
           type: 'sf-single-retry',
           connection: 'sf',
-          mode: 'auto',
+          mode,
           maxAttempts: 3,
           backoff: 0,
           concurrency: 1,
@@ -119,6 +119,101 @@ describe('sf-single-retry', () => {
 
   it('closes both outputs for a batch of none', async () => {
     await retried(await load(), { payload: [] });
+  });
+
+  describe('in the middle of a batch refused for good', () => {
+    afterEach(() => org.faults.clear());
+
+    /** Of the inserts of contacts from now on, the one of that number meets a user who has lost his right to the API. */
+    const lockOutAt = (nth: number) =>
+      org.faults.add({
+        ...{ path: /sobjects\/Contact\/?$/, method: 'POST', nth, times: 1 },
+        ...{ kind: 'status', status: 403, body: [{ errorCode: 'API_DISABLED_FOR_ORG', message: 'x' }] },
+      });
+    const partsOf = (messages: Message[]) =>
+      messages.map(({ parts }) => {
+        const { index, len, count } = parts as Record<string, unknown>;
+        return [index, len, count];
+      });
+
+    it('sends what was stored, and leaves the rest to a Catch node', async () => {
+      const bench = await load('individual');
+      const id = await aJob();
+      const message: Message = { payload: [1, 2, 3].map((n) => aFailure(id, n, `Half ${n}`)) };
+      const failures = [...(message.payload as Failure[])];
+      lockOutAt(2);
+      const error = await handled(bench.node('n'), message);
+      assert.ok(error instanceof LoadError && error.code === 'SF_REQUEST_FAILED', String(error));
+      await until(() => bench.at('failed?').length === 1, 'both outputs are closed');
+      assert.deepEqual(names(bench.at('healed?')), ['Half 1']);
+      assert.deepEqual(names(bench.at('failed?')), []);
+      assert.deepEqual(message.payload, failures.slice(1));
+
+      await handled(bench.node('n'), { payload: failures });
+      await until(() => bench.at('failed?').length === 2, 'both outputs are closed again');
+      assert.deepEqual(names(bench.at('healed?').slice(1)), ['Half 1', 'Half 2', 'Half 3']);
+      const stored = [...org.records('Contact')].filter(({ LastName }) => /^Half/.test(String(LastName)));
+      assert.equal(stored.length, 3);
+    });
+
+    it('sends what the jobs before brought, and leaves those behind to a Catch node', async () => {
+      const bench = await load('individual');
+      const ids = [await aJob(), await aJob(), await aJob()];
+      const message: Message = {
+        payload: ids.flatMap((id, at) => [1, 2].map((n) => aFailure(id, n, `Job ${at} ${n}`))),
+      };
+      lockOutAt(4);
+      assert.ok(await handled(bench.node('n'), message));
+      await until(() => bench.at('failed?').length === 1, 'both outputs are closed');
+      assert.deepEqual(names(bench.at('healed?')), ['Job 0 1', 'Job 0 2', 'Job 1 1']);
+      assert.deepEqual(names([message]), ['Job 1 2', 'Job 2 1', 'Job 2 2']);
+    });
+
+    it('numbers both outputs right, and closes them once', async () => {
+      const bench = await load('individual');
+      const id = await aJob();
+      const batch = (index: number, count?: number): Message => ({
+        payload: [1, 2].map((n) => aFailure(id, index * 10 + n, `Part ${index} ${n}`)),
+        parts: { id: 'sequence', type: 'array', index, len: 2, ...(count === undefined ? {} : { count }) },
+      });
+      const broken = batch(1);
+      assert.equal(await handled(bench.node('n'), batch(0)), undefined);
+      lockOutAt(2);
+      assert.ok(await handled(bench.node('n'), broken));
+      assert.equal(await handled(bench.node('n'), batch(2, 3)), undefined);
+      await until(() => bench.at('failed?').length === 1, 'both outputs are closed');
+      assert.deepEqual(partsOf(bench.at('healed?')), [
+        [0, 2, undefined],
+        [1, 1, undefined],
+        [2, 2, 3],
+      ]);
+      assert.deepEqual(partsOf(bench.at('failed?')), [[0, 0, 1]]);
+      assert.deepEqual(partsOf([broken]), [[1, 1, undefined]]);
+    });
+
+    it('reports the error also when nothing is left', async () => {
+      const bench = await load('individual');
+      const id = await aJob();
+      const failure = aFailure(id, 1, 'Lost Answer');
+      failure.originalData.External_Id__c = 'lost';
+      const job = await connection.findJob(id, AbortSignal.timeout(5_000));
+      const message: Message = { payload: [failure], job: { ...job, externalIdField: 'External_Id__c' } };
+      org.faults.add({ path: /Contact\/?$/, method: 'POST', times: 1, kind: 'drop-after' });
+      org.faults.add({
+        path: /query/,
+        kind: 'status',
+        status: 400,
+        body: [{ errorCode: 'X', message: 'x' }],
+      });
+      assert.ok(await handled(bench.node('n'), message));
+      await until(() => bench.at('failed?').length === 1, 'both outputs are closed');
+      const failed = bench.at('failed?').flatMap(({ payload }) => payload as Failure[]);
+      assert.deepEqual(
+        failed.map(({ errorCode }) => errorCode),
+        ['IN_DOUBT'],
+      );
+      assert.deepEqual(message.payload, []);
+    });
   });
 
   for (const [what, key, code] of [

@@ -91,6 +91,12 @@ export function noAnswer(item: RetryItem): Failure {
   });
 }
 
+/** A record of a run that broke, as it may be sent again: with its latest error, if it has one since it came. */
+export function untouched(item: RetryItem, judge: (item: RetryItem) => Explanation): Failure {
+  if (item.attempts.length === item.original.attempts.length) return item.original;
+  return item.attempts.at(-1)?.errorCode === 'NO_ANSWER' ? noAnswer(item) : failureNow(item, judge(item));
+}
+
 export function leftBehind(item: RetryItem, stop: Stop): Failure {
   return failureOfOurs(item, {
     code: stop.errorCode,

@@ -1,23 +1,14 @@
 import type { Clock } from '../../clock.ts';
-import type { JobLedger, LoadHold, RetryEntry, RetryOutcome } from '../../database/ledger/job-ledger.ts';
+import type { RetryOutcome } from '../../database/ledger/job-ledger.ts';
 import { isLoadError } from '../../errors.ts';
 import type { Explanation } from '../classify.ts';
 import type { RetrySession } from '../record-api.ts';
+import type { RetryBook } from './book.ts';
 import type { Answer, RecordCaller } from './caller.ts';
 import { type Doubts, type Finding, wholeSecond } from './doubts.ts';
-import { byParent, type RetryItem, type RetryJob } from './item.ts';
+import { byParent, type RetryItem } from './item.ts';
 import { type CallFacts, isPatient, nextStep, type RetrySettings, type Step } from './next-step.ts';
-import {
-  failureNow,
-  inDoubt,
-  ledgerOutcome,
-  leftBehind,
-  noAnswer,
-  type Result,
-  rememberedResult,
-  retriedRecord,
-  takeHistory,
-} from './outcomes.ts';
+import { ledgerOutcome } from './outcomes.ts';
 import { RetryQueue } from './queue.ts';
 import { type Stop, stopOf, stopOfLimit } from './stop.ts';
 
@@ -25,36 +16,43 @@ export interface RunParts {
   settings: RetrySettings;
   clock: Clock;
   random: () => number;
-  ledger: JobLedger;
-  hold: LoadHold | undefined;
+  book: RetryBook;
   session: RetrySession;
   caller: RecordCaller;
   doubts: Doubts;
   judge: (item: RetryItem) => Explanation;
-  job: RetryJob;
   /** No further call once it is aborted. */
   signal: AbortSignal;
 }
 
+/** What broke a run, and the records of which nothing is stored as far as anybody can tell. */
+export interface Broken {
+  error: unknown;
+  rest: RetryItem[];
+}
+
 /** One batch under way: which record is sent when, with whom, and what its answer means. */
 export class RetryRun {
-  readonly results = new Map<RetryItem, Result>();
-  readonly #items: readonly RetryItem[];
   readonly #parts: RunParts;
+  readonly #book: RetryBook;
   readonly #queue = new RetryQueue();
   readonly #flights = new Set<Promise<void>>();
   #stop: Stop | undefined;
   #broken: { error: unknown } | undefined;
 
-  constructor(parts: RunParts, items: readonly RetryItem[]) {
+  constructor(parts: RunParts) {
     this.#parts = parts;
-    this.#items = items;
+    this.#book = parts.book;
+    const { items } = parts.book;
     for (const item of items) item.alone = parts.settings.mode === 'individual';
     this.#queue.add(parts.settings.concurrency > 1 ? byParent(items) : items);
   }
 
-  /** Rejects with the signal's reason, or with what broke a call, once nothing is under way any more. */
-  async finish(): Promise<void> {
+  /**
+   * Settles once nothing is under way any more: with what broke a call, where one did. Rejects as `giveUp` does, and with
+   * the signal's reason when that left anything unsent.
+   */
+  async finish(): Promise<Broken | undefined> {
     while (this.#mayGoOn() && (this.#queue.size > 0 || this.#flights.size > 0)) {
       // One moment for both: what comes due between two readings would be waited for by nobody.
       const now = this.#parts.clock.now();
@@ -62,9 +60,19 @@ export class RetryRun {
       await this.#wait(now);
     }
     await Promise.all(this.#flights);
-    if (this.#broken) throw this.#broken.error;
-    if (this.#stop) await this.#leaveRest(this.#stop);
-    else if (this.#queue.size > 0) this.#parts.signal.throwIfAborted();
+    if (this.#stop && !this.#broken) await this.#leaveRest(this.#stop);
+    if (this.#broken) return this.giveUp(this.#broken.error);
+    if (!this.#stop && this.#queue.size > 0) this.#parts.signal.throwIfAborted();
+    return undefined;
+  }
+
+  /**
+   * Ends a run that has broken, or that could not begin. Rejects with the error where the batch is somebody else's from now
+   * on (the node is being stopped, another process has taken the load over): nothing of it may be handed out.
+   */
+  async giveUp(error: unknown): Promise<Broken> {
+    if (this.#parts.signal.aborted || isLoadError(error, 'LOAD_BROKEN_OFF')) throw error;
+    return { error, rest: await this.#book.windUp(error) };
   }
 
   #mayGoOn(): boolean {
@@ -102,74 +110,40 @@ export class RetryRun {
     let begun: readonly RetryItem[] = [];
     try {
       this.#parts.signal.throwIfAborted();
-      await this.#begin(items);
+      await this.#book.begin(items);
       begun = items;
       await this.#settleDoubts(
-        items.filter((item) => this.#isOpen(item) && item.inDoubt),
+        items.filter((item) => this.#book.isOpen(item) && item.inDoubt),
         items,
       );
-      const open = items.filter((item) => this.#isOpen(item));
+      const open = items.filter((item) => this.#book.isOpen(item));
       if (open.length > 0) await this.#call(open);
     } catch (error) {
       await this.#breakOff(
-        begun.filter((item) => this.#isOpen(item)),
+        begun.filter((item) => this.#book.isOpen(item)),
         error,
       );
     }
-  }
-
-  #isOpen(item: RetryItem): boolean {
-    return !this.results.has(item);
-  }
-
-  /** Notes the call in the ledger, and takes up what is known of each record from before. */
-  async #begin(items: readonly RetryItem[]): Promise<void> {
-    const { ledger, job, hold } = this.#parts;
-    const keys = items.map(({ original }) => ({ key: original.key, jobId: job.id }));
-    const known = await ledger.beginRetries(keys, hold);
-    const spent: RetryItem[] = [];
-    for (const item of items) {
-      const entry = known.get(item.original.key);
-      if (entry) await this.#recall(item, entry, spent);
-    }
-    await this.#end(spent.map((item) => this.#fail(item, this.#parts.judge(item))));
-  }
-
-  async #recall(item: RetryItem, entry: RetryEntry, spent: RetryItem[]): Promise<void> {
-    const { job, judge, settings, doubts } = this.#parts;
-    if (entry.state !== 'calling' && entry.state !== 'failed') {
-      this.results.set(item, rememberedResult(item, entry, job, judge));
-      return;
-    }
-    if (entry.attempts.length > item.attempts.length) takeHistory(item, entry);
-    if (entry.state === 'failed') {
-      if (item.tries >= settings.maxAttempts) spent.push(item);
-      return;
-    }
-    // `calling`, though none of our calls is in the air: a process that is gone made it.
-    if (item.verb !== 'insert' || item.inDoubt) return;
-    item.inDoubt = true;
-    item.doubtfulSince ??= await doubts.orgMoment(entry.calledAt);
   }
 
   /** Inserts without an answer: found, given up as doubtful, or known to be absent and so to be sent again. */
   async #settleDoubts(items: readonly RetryItem[], call: readonly RetryItem[]): Promise<void> {
     if (items.length === 0) return;
     const findings = await this.#lookUp(items, call);
-    await this.#end(items.flatMap((item) => this.#settleDoubt(item, findings.get(item)) ?? []));
+    await this.#book.end(items.flatMap((item) => this.#settleDoubt(item, findings.get(item)) ?? []));
   }
 
   #lookUp(items: readonly RetryItem[], call: readonly RetryItem[]): Promise<Map<RetryItem, Finding>> {
-    const batch = { items: this.#items, results: this.results };
-    return this.#parts.doubts.lookUp(items, { call, batch }, this.#parts.caller.options);
+    const { doubts, caller } = this.#parts;
+    return doubts.lookUp(items, { call, batch: this.#book }, caller.options);
   }
 
   #settleDoubt(item: RetryItem, finding: Finding | undefined): RetryOutcome | undefined {
     const { clock, settings } = this.#parts;
-    if (finding?.kind === 'ours') return this.#succeed(item, finding.id);
+    if (finding?.kind === 'ours') return this.#book.succeed(item, finding.id);
     if (finding?.kind === 'unclear' || finding?.kind === 'anyones')
-      return this.#giveUpInDoubt(item, finding.why);
-    return isPatient(item, clock.now(), settings) ? undefined : this.#giveUpUnanswered(item);
+      return this.#book.giveUpInDoubt(item, finding.why);
+    return isPatient(item, clock.now(), settings) ? undefined : this.#book.giveUpUnanswered(item);
   }
 
   async #call(items: readonly RetryItem[]): Promise<void> {
@@ -203,7 +177,7 @@ export class RetryRun {
       if (step.kind === 'again' || step.kind === 'unanswered') again.push(item);
       ended.push(...this.#take(item, step));
     }
-    await this.#end(ended);
+    await this.#book.end(ended);
     await this.#claimOwn(maybeOwn, items);
     this.#sendAgain(again);
   }
@@ -220,13 +194,13 @@ export class RetryRun {
   #take(item: RetryItem, step: Step): RetryOutcome[] {
     switch (step.kind) {
       case 'succeeded':
-        return [this.#succeed(item, step.id)];
+        return [this.#book.succeed(item, step.id)];
       case 'failed':
-        return [this.#fail(item, step.explanation)];
+        return [this.#book.fail(item, step.explanation)];
       case 'lost':
-        return [this.#giveUpUnanswered(item)];
+        return [this.#book.giveUpUnanswered(item)];
       case 'in-doubt':
-        return [this.#giveUpInDoubt(item, this.#parts.doubts.withoutKey())];
+        return [this.#book.giveUpInDoubt(item)];
       case 'again':
         return [ledgerOutcome(item, 'failed')];
       case 'unanswered':
@@ -241,17 +215,17 @@ export class RetryRun {
     const findings = await this.#lookUp(items, call);
     const ended = items.map((item) => {
       const finding = findings.get(item);
-      if (finding?.kind === 'ours') return this.#succeed(item, finding.id);
-      if (finding?.kind === 'anyones') return this.#giveUpInDoubt(item, finding.why);
-      return this.#fail(item, this.#parts.judge(item));
+      if (finding?.kind === 'ours') return this.#book.succeed(item, finding.id);
+      if (finding?.kind === 'anyones') return this.#book.giveUpInDoubt(item, finding.why);
+      return this.#book.fail(item, this.#parts.judge(item));
     });
-    await this.#end(ended);
+    await this.#book.end(ended);
   }
 
   /** One bad record had the call refused: the halves tell which. Nothing was looked at, so it counts for none. */
   async #halve(items: readonly RetryItem[]): Promise<void> {
     for (const item of items) item.company = Math.ceil(items.length / 2);
-    await this.#end(items.filter((item) => !item.inDoubt).map((item) => ledgerOutcome(item, 'failed')));
+    await this.#book.end(items.filter((item) => !item.inDoubt).map((item) => ledgerOutcome(item, 'failed')));
     this.#sendAgain(items);
   }
 
@@ -265,7 +239,7 @@ export class RetryRun {
     }
     const untouched = items.filter((item) => !item.inDoubt);
     try {
-      await this.#end(untouched.map((item) => ledgerOutcome(item, 'failed')));
+      await this.#book.end(untouched.map((item) => ledgerOutcome(item, 'failed')));
     } catch (ledgerError) {
       // What stays `calling` is looked up before it is sent again: nothing is lost by it.
       this.#broken ??= { error: ledgerError };
@@ -274,40 +248,18 @@ export class RetryRun {
 
   /** Nothing more is sent. What was never sent is in the ledger too, so that a repeat of the batch ends the same way. */
   async #leaveRest(stop: Stop): Promise<void> {
+    const book = this.#book;
     const items = this.#queue.drain();
     if (items.length === 0) return;
-    await this.#begin(items);
-    const open = items.filter((item) => this.#isOpen(item));
-    await this.#end(
-      open.map((item) => {
-        if (item.inDoubt) return this.#giveUpInDoubt(item, `It could not be looked up: ${stop.said}.`);
-        this.results.set(item, { failure: leftBehind(item, stop) });
-        return ledgerOutcome(item, 'gave-up');
-      }),
-    );
-  }
-
-  #succeed(item: RetryItem, id: string): RetryOutcome {
-    this.results.set(item, { retried: retriedRecord(item, id) });
-    return ledgerOutcome(item, 'succeeded', id);
-  }
-
-  #fail(item: RetryItem, explanation: Explanation): RetryOutcome {
-    this.results.set(item, { failure: failureNow(item, explanation) });
-    return ledgerOutcome(item, 'gave-up');
-  }
-
-  #giveUpUnanswered(item: RetryItem): RetryOutcome {
-    this.results.set(item, { failure: noAnswer(item) });
-    return ledgerOutcome(item, 'gave-up');
-  }
-
-  #giveUpInDoubt(item: RetryItem, why: string): RetryOutcome {
-    this.results.set(item, { failure: inDoubt(item, this.#parts.job, why) });
-    return ledgerOutcome(item, 'in-doubt');
-  }
-
-  async #end(ended: RetryOutcome[]): Promise<void> {
-    if (ended.length > 0) await this.#parts.ledger.endRetries(ended, this.#parts.hold);
+    const why = `It could not be looked up: ${stop.said}.`;
+    try {
+      await book.begin(items);
+      const open = items.filter((item) => book.isOpen(item));
+      await book.end(
+        open.map((item) => (item.inDoubt ? book.giveUpInDoubt(item, why) : book.leave(item, stop))),
+      );
+    } catch (error) {
+      this.#broken ??= { error };
+    }
   }
 }

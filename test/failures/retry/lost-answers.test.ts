@@ -186,15 +186,20 @@ describe('a retry whose answer is lost', () => {
     );
   });
 
-  it('stays unknown when the look-up is refused, and is looked up again the next time', async () => {
+  it('is in doubt when the look-up is refused, also the next time', async () => {
     strike({ kind: 'drop-after', method: 'POST' });
     strike(
       { kind: 'status', status: 400, body: [{ errorCode: 'MALFORMED_QUERY', message: 'x' }] },
       /External_Id__c%20IN/,
     );
-    await assert.rejects(run([contact('C-1')], INSERT, { mode: 'individual' }), /MALFORMED_QUERY/);
-    const { succeeded } = await run([contact('C-1')], INSERT, { mode: 'individual' });
-    assert.equal(succeeded.length, 1);
+    for (const why of [
+      /the retry broke off \(Look-up of Contact .*MALFORMED_QUERY/,
+      /dead-lettered as such before/,
+    ]) {
+      const { failed, broken } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+      assert.deepEqual([failed[0]?.errorCode, broken?.rest.length ?? 0], ['IN_DOUBT', 0]);
+      assert.match(failed[0]?.errorMessage ?? '', why);
+    }
     assert.equal(world.org.audit.rows('Contact'), 1);
   });
 
@@ -316,19 +321,19 @@ describe('a retry whose answer is lost', () => {
     );
   });
 
-  it('does not give a duplicate up whose look-up failed: whose it is, is found out the next time', async () => {
+  it('is in doubt, and no duplicate, when the look-up of a duplicate fails', async () => {
     strike({ kind: 'drop-after', method: 'POST' });
     strike({ kind: 'status', status: 200, body: { totalSize: 0, done: true, records: [] } }, /query/);
     const failing = world.org.faults.add({
       ...{ kind: 'status', path: /query/, status: 400 },
       ...{ body: [{ errorCode: 'MALFORMED_QUERY', message: 'x' }] },
     });
-    await assert.rejects(run([contact('C-1')], INSERT, { mode: 'individual' }), /MALFORMED_QUERY/);
+    const { failed, broken } = await run([contact('C-1')], INSERT, { mode: 'individual' });
     world.org.faults.remove(failing);
-    const { succeeded } = await run([contact('C-1')], INSERT, { mode: 'individual' });
+    assert.match(String(broken?.error), /MALFORMED_QUERY/);
     assert.deepEqual(
-      succeeded.map(({ sfId }) => sfId),
-      [[...world.org.records('Contact')][0]?.Id],
+      failed.map(({ errorCode, attempts }) => [errorCode, attempts.at(-1)?.errorCode]),
+      [['IN_DOUBT', 'DUPLICATE_VALUE']],
     );
   });
 

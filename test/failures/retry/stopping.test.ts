@@ -146,8 +146,9 @@ describe('a retry that is stopped', () => {
     });
     const list = failures(3);
     const meter = { calls: 0 };
-    const refused = world.retry().retry(list, INSERT, { meter });
-    await assert.rejects(world.clock.runUntil(refused), /API_DISABLED_FOR_ORG/);
+    const { broken, failed } = await world.clock.runUntil(world.retry().retry(list, INSERT, { meter }));
+    assert.match(String(broken?.error), /API_DISABLED_FOR_ORG/);
+    assert.deepEqual([broken?.rest, failed], [list, []]);
     assert.equal(meter.calls, 1);
     const { succeeded } = await world.clock.runUntil(world.retry().retry(list, INSERT));
     assert.equal(succeeded.length, 3);
@@ -171,9 +172,9 @@ describe('a retry that is stopped', () => {
     const list = ['C-1', 'C-2'].map((id) =>
       failureOf(world.classifier, id, { LastName: 'x', External_Id__c: id }),
     );
-    await assert.rejects(world.clock.runUntil(world.retry({ ledger }).retry(list, upserts)), (error) =>
-      isLoadError(error, 'DB_UNAVAILABLE'),
-    );
+    const first = await world.clock.runUntil(world.retry({ ledger }).retry(list, upserts));
+    assert.ok(isLoadError(first.broken?.error, 'DB_UNAVAILABLE'));
+    assert.deepEqual([first.succeeded.length, first.broken.rest], [2, []]);
     ledger.failing = false;
     const { succeeded } = await world.clock.runUntil(world.retry({ ledger }).retry(list, upserts));
     assert.equal(succeeded.length, 2);
