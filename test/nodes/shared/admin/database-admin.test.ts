@@ -32,7 +32,7 @@ describe('admin endpoints of sync-database', () => {
     assert.match(body.version, /^\d+/);
     assert.equal(body.schema, 'public');
     assert.deepEqual(body.existing, ['sf_sync_dead_letter']);
-    assert.equal(body.ownTables.length, 4);
+    assert.equal(body.ownTables.length, 7);
   });
 
   it('lists tables and views as they are written in a form', async () => {
