@@ -3,19 +3,13 @@ import { MALFORMED, RecordScanner } from './record-scanner.ts';
 
 const QUOTE = 34;
 
-interface End {
-  records: number;
-  isClean: boolean;
-  isOpen: boolean;
-}
-
 /** Counts the records of a result file while it is being downloaded; line breaks inside values make no record. */
 export class RecordCounter {
   readonly #columnDelimiter: ColumnDelimiter;
   #scanner: RecordScanner;
   #lines = 0;
   #width = 0;
-  #end: End | undefined;
+  #end: { records: number; isClean: boolean } | undefined;
 
   constructor(columnDelimiter: ColumnDelimiter) {
     this.#columnDelimiter = columnDelimiter;
@@ -54,27 +48,18 @@ export class RecordCounter {
     return this.#finished().isClean;
   }
 
-  /**
-   * No line end closes the last record. Then a clean end is no proof of a whole body: one that is cut between the two quotes
-   * of a doubled one ends like a closed value. Ends the counting.
-   */
-  get endsOpen(): boolean {
-    return this.#finished().isOpen;
-  }
-
-  #finished(): End {
+  #finished(): { records: number; isClean: boolean } {
     this.#end ??= this.#finish();
     return this.#end;
   }
 
-  #finish(): End {
+  #finish(): { records: number; isClean: boolean } {
     const scanner = this.#scanner;
-    if (!scanner.finish()) return { records: Math.max(0, this.#lines - 1), isClean: true, isOpen: false };
+    if (!scanner.finish()) return { records: Math.max(0, this.#lines - 1), isClean: true };
     const isSound = (scanner.flags & MALFORMED) === 0;
-    if (this.#lines === 0) return { records: 0, isClean: isSound, isOpen: true };
+    if (this.#lines === 0) return { records: 0, isClean: isSound };
     const endsQuoted = scanner.bytes[scanner.end - 1] === QUOTE;
-    const isClean = isSound && endsQuoted && scanner.columns === this.#width;
-    return { records: this.#lines, isClean, isOpen: true };
+    return { records: this.#lines, isClean: isSound && endsQuoted && scanner.columns === this.#width };
   }
 }
 

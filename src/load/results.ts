@@ -148,32 +148,11 @@ async function downloadAll(
   return problem;
 }
 
-/**
- * A body that is cut between the two quotes of a doubled one ends like a whole value. So one without a last line end, which
- * some orgs leave out, is taken only when it comes at the same length twice.
- */
 async function downloadOne(job: Job, kind: ResultKind, options: ResultsOptions): Promise<ResultFile> {
-  const first = await downloadOnce(job, kind, options);
-  if (!first.endsOpen) return first;
-  await first.file.remove();
-  const second = await downloadOnce(job, kind, options);
-  if (!second.endsOpen || second.bytes === first.bytes) return second;
-  await second.file.remove();
-  throw new LoadError(
-    'SF_REQUEST_FAILED',
-    `${kind} of job ${job.id} came with ${first.bytes} bytes, and again with ${second.bytes}`,
-  );
-}
-
-async function downloadOnce(
-  job: Job,
-  kind: ResultKind,
-  options: ResultsOptions,
-): Promise<ResultFile & { bytes: number; endsOpen: boolean }> {
   const file = options.scratch.file(`${job.id}-${kind}.csv`);
   const counter = new RecordCounter(job.columnDelimiter);
   try {
-    const { bytes } = await options.ingest.downloadResults(
+    await options.ingest.downloadResults(
       job.id,
       kind,
       file.path,
@@ -183,11 +162,11 @@ async function downloadOnce(
     if (!counter.endedCleanly) {
       throw new LoadError('SF_REQUEST_FAILED', `${kind} of job ${job.id} ended inside a record`);
     }
-    return { file, records: counter.records, bytes, endsOpen: counter.endsOpen };
   } catch (error) {
     await file.remove();
     throw faultOf(error, file);
   }
+  return { file, records: counter.records };
 }
 
 /** What the counter finds in the body comes the same way as a full disk, and is another fault. */

@@ -226,15 +226,6 @@ describe('the counter of result files', () => {
     }
   });
 
-  it('tells a body that a line end closes from one that may have been cut in a doubled quote', () => {
-    for (const text of ['', 'A\n', bytes.toString(), '"sf__Id",A\r\n"1","x"\r\n'])
-      assert.equal(count([Buffer.from(text)]).endsOpen, false, text);
-    const whole = '"sf__Id",A\n"1","say ""hi"""\n';
-    const cut = count([Buffer.from(whole.slice(0, whole.indexOf('"hi')))]);
-    assert.deepEqual([cut.endedCleanly, cut.records, cut.endsOpen], [true, 1, true]);
-    assert.equal(count([Buffer.from('A')]).endsOpen, true);
-  });
-
   it('begins anew when told', () => {
     const counter = count([bytes]);
     assert.equal(counter.records, 2);

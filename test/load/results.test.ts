@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
@@ -53,24 +53,16 @@ describe('results of a job', () => {
   });
 
   /** A job of this many rows, of which each tenth fails, in its final state. */
-  function endedJob(rows: number, own?: Partial<OwnSide>): Promise<Job> {
-    const key = (index: number) => `r-${index % 10 === 9 ? 'VALIDATION-' : ''}${index}`;
-    return jobOfKeys(
-      Array.from({ length: rows }, (_, n) => key(n)),
-      own,
-    );
-  }
-
-  /** `keys`: as they stand in the file. */
-  async function jobOfKeys(keys: readonly string[], own?: Partial<OwnSide>): Promise<Job> {
+  async function endedJob(rows: number, own?: Partial<OwnSide>): Promise<Job> {
     const { id } = await ingest.create(SPEC);
     const path = join(tmpdir(), `results-test-${id}.csv`);
-    await writeFile(path, ['Key__c', ...keys, ''].join('\n'));
+    const key = (index: number) => `r-${index % 10 === 9 ? 'VALIDATION-' : ''}${index}`;
+    await writeFile(path, ['Key__c', ...Array.from({ length: rows }, (_, n) => key(n)), ''].join('\n'));
     await ingest.upload(id, path);
     await rm(path);
     await ingest.close(id);
     await until(async () => ['JobComplete', 'Failed'].includes((await ingest.info(id)).state), 'it ended');
-    const known = { runId: 'run', index: 0, columns: ['Key__c'], records: keys.length, bytes: 1, ...own };
+    const known = { runId: 'run', index: 0, columns: ['Key__c'], records: rows, bytes: 1, ...own };
     return jobFromInfo(await ingest.info(id), known);
   }
 
@@ -158,52 +150,6 @@ describe('results of a job', () => {
       assert.equal(rows.length, 11, `cut at ${cut}`);
       await results.remove();
     }
-  });
-
-  describe('whose last line has no end', () => {
-    const SUCCESSES = /successfulResults/;
-    const PAST_QUOTE = '"say "'.length;
-    let job: Job;
-    let whole: string;
-    /** Where the body stops that is cut between the quotes of a doubled one. */
-    let cut: number;
-
-    beforeEach(async () => {
-      job = await jobOfKeys(['"say ""hi"""']);
-      const results = await download(job);
-      whole = await readFile(results.path('successfulResults'), 'utf8');
-      await results.remove();
-      cut = whole.lastIndexOf('"say ""') + PAST_QUOTE;
-    });
-
-    const endAt = (bytes: number, times?: number) =>
-      org.faults.add({ path: SUCCESSES, kind: 'end-early', bytes, ...(times && { times }) });
-
-    async function valueAndDownloads(): Promise<[string | undefined, number]> {
-      const before = org.audit.requests(SUCCESSES).length;
-      const results = await download(job);
-      const { rows } = await rowsOf(results, 'successfulResults');
-      await results.remove();
-      return [rows.at(-1)?.Key__c, org.audit.requests(SUCCESSES).length - before];
-    }
-
-    it('are not taken for whole when they were cut in a doubled quote', async () => {
-      endAt(cut, 1);
-      assert.deepEqual(await valueAndDownloads(), ['say "hi"', 2]);
-      assert.deepEqual(await leftBehind(), []);
-    });
-
-    it('are taken when they come twice at the same length: some orgs write none', async () => {
-      endAt(whole.length - 1);
-      assert.deepEqual(await valueAndDownloads(), ['say "hi"', 2]);
-    });
-
-    it('are downloaded anew when the two lengths differ', async () => {
-      endAt(cut, 1);
-      endAt(whole.length - 1);
-      assert.deepEqual(await valueAndDownloads(), ['say "hi"', 4]);
-      assert.deepEqual(await leftBehind(), []);
-    });
   });
 
   it('that never add up are RESULTS_INCOMPLETE with all counts, after five tries', async () => {
