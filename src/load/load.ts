@@ -227,6 +227,7 @@ export class Load implements RunningLoad {
       await run.endIfSettled();
       return run;
     } catch (error) {
+      await this.#run?.lost(error);
       this.#run = undefined;
       await hold.release();
       throw error;

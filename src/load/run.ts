@@ -150,7 +150,7 @@ export class Run {
     await this.#loadingOver;
   }
 
-  /** Its hold is: another process carries it on, and says what becomes of its claims. */
+  /** It is another's: whoever holds it carries it on, and says what becomes of its claims. */
   async lost(reason: unknown): Promise<void> {
     try {
       await this.breakOff(reason);

@@ -5,6 +5,7 @@ import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import type { LedgerRun } from '../../src/database/ledger/job-ledger.ts';
 import { MemoryLedger } from '../../src/database/ledger/memory-ledger.ts';
 import { isLoadError, LoadError } from '../../src/errors.ts';
+import { claims } from '../../src/load/claims.ts';
 import type { LoadOptions } from '../../src/load/load-options.ts';
 import type { Run } from '../../src/load/run.ts';
 import { FastClock } from '../chaos/fast-clock.ts';
@@ -700,6 +701,24 @@ describe('ends of a load', () => {
       const last = another();
       await last.load.start();
       assert.equal(last.jobs.length, 1);
+    });
+
+    it('nor are claims, which would count as loading in this process for ever', async () => {
+      const run = await under.load.beginRun(START);
+      await run.write(loadTestRecords(10), INSERT_LOAD_TEST, { id: 'a replay.1', letters: undefined });
+      await run.finish();
+      await under.load.close();
+      const next = another();
+      const jobsOfRun = ledger.jobsOfRun.bind(ledger);
+      const asked: boolean[] = [];
+      ledger.jobsOfRun = async (runId) => {
+        asked.push(claims.isLoading('a replay.1'));
+        if (asked.length > 1) throw new LoadError('DB_UNAVAILABLE', 'away');
+        return jobsOfRun(runId);
+      };
+      await assert.rejects(next.load.start(), code('DB_UNAVAILABLE'));
+      assert.deepEqual(asked, [false, true]);
+      assert.equal(claims.isLoading('a replay.1'), false);
     });
   });
 });
