@@ -17,8 +17,8 @@ export interface FaultRow {
   org?: OrgOptions;
   /** What a Catch node hears at the first trigger; default nothing. */
   codes?: string[];
-  /** Rows that are READY still when the first load stands still, of ROWS; default none. */
-  ready?: number;
+  /** Rows that are READY still when the first load stands still, of ROWS; several: it depends. Default none. */
+  ready?: number | readonly number[];
   /** What has to happen before the next trigger, where the load had to stop; default the fault ends. */
   heal?: (world: NightWorld, night: Night) => Promise<void> | void;
   /** What the next triggers hear; default LOAD_UNSETTLED once when the first load left something parked. */
@@ -30,7 +30,8 @@ export interface FaultRow {
 /** Three jobs; of each hundred rows two heal on retry, one of them only alone, and one fails for good. */
 export const ROWS = 600;
 export const ROWS_PER_JOB = 200;
-const FAILURES_PER_JOB = 6;
+/** How many a refused call leaves depends on how far the call beside it has come. */
+const SOME_OF_A_JOB_TO_RETRY = [1, 2, 3, 4];
 /** What a job of the rows holds, in bytes, about. */
 const UPLOAD_BYTES = 6_000;
 const RESULT_BYTES = 9_000;
@@ -390,7 +391,7 @@ const retry: FaultRow[] = [
       { ...RETRY, kind: 'status', status: 403, body: ERROR('API_DISABLED_FOR_ORG', 'not enabled'), nth: 2 },
     ],
     codes: ['SF_REQUEST_FAILED'],
-    ready: FAILURES_PER_JOB,
+    ready: SOME_OF_A_JOB_TO_RETRY,
   },
 ];
 const retryAlone: FaultRow[] = [
@@ -404,7 +405,7 @@ const retryAlone: FaultRow[] = [
       },
     ],
     codes: ['SF_REQUEST_FAILED'],
-    ready: FAILURES_PER_JOB,
+    ready: SOME_OF_A_JOB_TO_RETRY,
   },
 ];
 

@@ -109,7 +109,10 @@ describe('a load that meets faults', () => {
           if (row.requests || row.org) assert.ok(hasStruck(), 'the fault has struck');
           assert.deepEqual(load.codes, codes);
           const first = await checked(load);
-          assert.equal(first.ready, ready, 'rows that are READY still');
+          assert.ok(
+            [ready].flat().includes(first.ready),
+            `${first.ready} rows are READY still, not ${ready}`,
+          );
 
           const wasParked = (await load.unsettledJobs()).length > 0;
           await heal(row, world, load);

@@ -241,13 +241,15 @@ export class Night {
     const hold = await connection.holdFor(job.id);
     const meter = connection.meters.of(job.id);
     const retried = await this.#retry.retry(retryable, job, { signal: this.#closing.signal, hold, meter });
+    const { broken } = retried;
     if (retried.succeeded.length > 0)
       await this.#writebacks.healed.write(retried.succeeded as unknown as SourceRecord[]);
     settlement.noteRetried(retried.succeeded.map(({ key }) => key));
     await this.#bury([...failures.filter((failure) => !failure.retryable), ...retried.failed], job);
-    settlement.noteDeadLettered(
-      failures.map(({ key }) => key).filter((key) => !retried.succeeded.some((one) => one.key === key)),
-    );
+    const elsewhere = new Set([...retried.succeeded, ...(broken?.rest ?? [])].map(({ key }) => key));
+    settlement.noteDeadLettered(failures.map(({ key }) => key).filter((key) => !elsewhere.has(key)));
+    // What it leaves is not dealt with: the job is parked, and its results are sent again.
+    if (broken !== undefined) throw broken.error;
   }
 
   async #bury(failures: Failure[], job: Job): Promise<void> {
