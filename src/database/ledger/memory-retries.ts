@@ -41,9 +41,8 @@ export class MemoryRetries {
   }
 
   known({ keys, sfIds }: { keys: readonly string[]; sfIds: readonly string[] }): RetryEntry[] {
-    const known = [...this.#entries.values()].filter(
-      ({ key, sfId }) => keys.includes(key) || (sfId !== null && sfIds.includes(sfId)),
-    );
+    const [wanted, records] = [new Set(keys), new Set<string | null>(sfIds)];
+    const known = [...this.#entries.values()].filter(({ key, sfId }) => wanted.has(key) || records.has(sfId));
     return structuredClone(known);
   }
 
