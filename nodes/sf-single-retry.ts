@@ -11,6 +11,7 @@ import { groupByJob, jobOfFailures } from './shared/failure-batches.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
+import { stopsOnError } from './shared/sequence-registry.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
 import { loadError, useCatalogue } from './shared/texts.ts';
@@ -96,7 +97,9 @@ async function retryGroup(
     if (!job) throw loadError('RECORD_INVALID', 'noJobOfFailures');
     const hold = await connection.holdFor(job.id, signal);
     const meter = connection.meters.of(job.id);
-    const result = await settings.retry.retry(failures, job, { signal, hold, meter });
+    // A job of one of our loads, read by a sender that stops: it is parked, and its results are sent again.
+    const comesAgain = hold !== undefined && stopsOnError(message);
+    const result = await settings.retry.retry(failures, job, { signal, hold, meter, comesAgain });
     settlements.find(job.id)?.noteRetried(result.succeeded.map(({ key }) => key));
     return result;
   } catch (error) {

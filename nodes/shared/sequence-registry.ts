@@ -1,3 +1,6 @@
+import type { Message } from './red.ts';
+import { sequenceMark } from './sequence-mark.ts';
+
 /**
  * The states of tracked sequences, for all nodes of the process: `open` while batches may come or are on their way,
  * `over` when the last one is through, `broken-off` when not all will come.
@@ -14,7 +17,12 @@ interface End {
   error: Error | undefined;
 }
 
-const open = new Map<string, Set<EndListener>>();
+interface Open {
+  listeners: Set<EndListener>;
+  stopsOnError: boolean;
+}
+
+const open = new Map<string, Open>();
 const ended = new Map<string, End>();
 
 /** Undefined: of no sequence that this process has opened, or of one that ended long ago. */
@@ -27,7 +35,7 @@ export function sequenceState(id: string): SequenceState | undefined {
  * `done`, or one turn later when that was before. A sequence that is not known never ends. Returns how to stop listening.
  */
 export function onSequenceOver(id: string, listener: EndListener): () => void {
-  const listeners = open.get(id);
+  const listeners = open.get(id)?.listeners;
   const end = ended.get(id);
   if (listeners !== undefined) listeners.add(listener);
   else if (end !== undefined) return laterUnlessStopped(() => listener(end.state, end.error));
@@ -36,13 +44,20 @@ export function onSequenceOver(id: string, listener: EndListener): () => void {
   };
 }
 
-export function registerSequence(id: string): void {
-  open.set(id, new Set());
+export function registerSequence(id: string, { stopsOnError = true } = {}): void {
+  open.set(id, { listeners: new Set(), stopsOnError });
+}
+
+/** The message is of a sequence that an error breaks off, or that is broken off: its sender does not call the job settled. */
+export function stopsOnError(message: Message): boolean {
+  const mark = sequenceMark(message);
+  if (mark === undefined) return false;
+  return open.get(mark.id)?.stopsOnError ?? ended.get(mark.id)?.state === 'broken-off';
 }
 
 /** The first end counts. A listener that throws is named by `failed`, and the others are told all the same. */
 export function endSequence(id: string, end: End, failed: (error: unknown) => void): void {
-  const listeners = open.get(id);
+  const listeners = open.get(id)?.listeners;
   if (listeners === undefined) return;
   open.delete(id);
   ended.set(id, end);

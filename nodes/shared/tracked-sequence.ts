@@ -94,7 +94,7 @@ export class TrackedSequence {
     this.#tracked = this.#asTracked();
     const mostGathered = RED.settings.nodeMessageBufferMaxLength ?? 0;
     this.#window = new SequenceWindow(options.maxInFlight, mostGathered, this.#tracked);
-    registerSequence(this.id);
+    registerSequence(this.id, { stopsOnError: options.onError === 'stop' });
     this.#tracker.open(this.#tracked, this.#clock);
     this.#followSignal(options.signal);
     if (options.stuckAfter > 0) void this.#watch(options.stuckAfter * 1000);

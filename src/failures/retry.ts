@@ -47,6 +47,8 @@ export interface RetryCallOptions {
   hold?: LoadHold | undefined;
   /** Counts the HTTP requests, also of a retry that rejects. */
   meter?: CallMeter | undefined;
+  /** Should it break, the whole batch is delivered once more: what is in doubt is better looked up then than given up. */
+  comesAgain?: boolean;
 }
 
 export interface RetryResult {
@@ -54,7 +56,7 @@ export interface RetryResult {
   failed: Failure[];
   /** HTTP requests made. */
   calls: number;
-  /** Where the retry broke in the middle: by what, and the failures that are in neither list. None of them is stored. */
+  /** Where the retry broke in the middle: by what, and the failures of which none is stored and none is in a list. */
   broken?: { error: unknown; rest: Failure[] };
 }
 
@@ -79,7 +81,7 @@ export class SingleRetry {
    * In the order of the failures; one that comes twice in a batch counts once. Rejects with the reason of the signal or of
    * a lost hold (calls under way are waited for, and what they bring is in the ledger). `broken` when a call could not be
    * made at all (SF_AUTH_FAILED, SF_REQUEST_FAILED) or the ledger is away (DB_UNAVAILABLE): what is known by then is in the
-   * lists, inserts in doubt as IN_DOUBT. In either case the same batch may be sent again: what succeeded is known.
+   * lists, inserts in doubt as IN_DOUBT unless the batch comes again. In either case the same batch may be sent again: what succeeded is known.
    */
   async retry(
     failures: readonly Failure[],
@@ -97,7 +99,7 @@ export class SingleRetry {
         this.#options.ledger,
         wanted.map(({ key }) => key),
         signal,
-        () => this.#send(wanted, job, { signal, hold: options.hold, meter }),
+        () => this.#send(wanted, job, { ...options, signal, meter }),
       );
       return { ...sorted(batch, sent, job), calls: meter.calls };
     } finally {
@@ -108,9 +110,10 @@ export class SingleRetry {
   async #send(
     failures: readonly Failure[],
     job: RetryJob,
-    { signal, hold, meter }: { signal: AbortSignal; hold: LoadHold | undefined; meter: CallMeter },
+    parts: RetryCallOptions & { signal: AbortSignal; meter: CallMeter },
   ): Promise<Sent> {
     if (failures.length === 0) return { results: new Map() };
+    const { signal, hold, meter, comesAgain = false } = parts;
     signal.throwIfAborted();
     const calls = new AbortController();
     const settled = this.#graceAfter(signal, calls);
@@ -118,12 +121,13 @@ export class SingleRetry {
       const { object, error } = await this.#describe(job, { signal: calls.signal, meter });
       const { sendable, results } = this.#prepare(failures, job, object);
       const caller = new RecordCaller({ records: this.#options.records, job, meter, signal: calls.signal });
-      const { run, book } = this.#newRun(sendable, { job, object, caller, hold, signal });
+      const { run, book } = this.#newRun(sendable, { job, object, caller, hold, signal, comesAgain });
       const broken = error === undefined ? await run.finish() : await run.giveUp(error);
       for (const [item, result] of book.results) results.set(item.original.key, result);
       if (broken === undefined) return { results };
       const rest = broken.rest.map((item) => untouched(item, (each) => this.#judge(each)));
-      return { results, broken: { error: broken.error, rest } };
+      const withheld = new Set(sendable.filter((item) => book.isOpen(item)).map((item) => item.original.key));
+      return { results, broken: { error: broken.error, rest }, withheld };
     } finally {
       settled();
     }
@@ -149,10 +153,11 @@ export class SingleRetry {
       caller: RecordCaller;
       hold: LoadHold | undefined;
       signal: AbortSignal;
+      comesAgain: boolean;
     },
   ): { run: RetryRun; book: RetryBook } {
     const { ledger, session, records, maxAttempts, random = Math.random } = this.#options;
-    const { job, hold, caller, signal } = parts;
+    const { job, hold, caller, signal, comesAgain } = parts;
     const judge = (item: RetryItem) => this.#judge(item);
     const doubts = new Doubts({ records, session, ledger, job, object: parts.object });
     const book = new RetryBook({ ledger, hold, job, judge, doubts, maxAttempts }, items);
@@ -168,6 +173,7 @@ export class SingleRetry {
         doubts,
         judge,
         signal,
+        comesAgain,
       }),
       book,
     };
@@ -232,18 +238,19 @@ function withoutRepeats(failures: readonly Failure[]): Failure[] {
 interface Sent {
   results: Map<string, Result>;
   broken?: { error: unknown; rest: Failure[] };
+  /** Keys of those that nothing became of: the rest, and what is in doubt until the batch comes again. */
+  withheld?: ReadonlySet<string>;
 }
 
 function sorted(
   batch: readonly Failure[],
-  { results, broken }: Sent,
+  { results, broken, withheld }: Sent,
   job: RetryJob,
 ): Pick<RetryResult, 'succeeded' | 'failed' | 'broken'> {
   const succeeded: RetriedRecord[] = [];
   const failed: Failure[] = [];
-  const unsent = new Set(broken?.rest.map(({ key }) => key));
   for (const failure of batch) {
-    if (unsent.has(failure.key)) continue;
+    if (withheld?.has(failure.key)) continue;
     const result = results.get(failure.key);
     if (result && 'retried' in result) succeeded.push(result.retried);
     else if (result) failed.push(result.failure);

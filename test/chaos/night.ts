@@ -240,7 +240,8 @@ export class Night {
     const retryable = failures.filter((failure) => failure.retryable);
     const hold = await connection.holdFor(job.id);
     const meter = connection.meters.of(job.id);
-    const retried = await this.#retry.retry(retryable, job, { signal: this.#closing.signal, hold, meter });
+    const { signal } = this.#closing;
+    const retried = await this.#retry.retry(retryable, job, { signal, hold, meter, comesAgain: true });
     const { broken } = retried;
     if (retried.succeeded.length > 0)
       await this.#writebacks.healed.write(retried.succeeded as unknown as SourceRecord[]);

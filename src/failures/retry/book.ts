@@ -111,18 +111,21 @@ export class RetryBook {
   }
 
   /**
-   * After the run has broken: what is in doubt is given up as such, and what the ledger knows of records that no call was
-   * begun for is taken up. Returns the rest, of which nothing is stored as far as anybody can tell.
+   * After the run has broken: what the ledger knows of records that no call was begun for is taken up. What is in doubt is
+   * given up as such, unless the batch comes again: then it stays `calling` in the ledger, and is looked up. Returns the
+   * rest, of which nothing is stored as far as anybody can tell.
    */
-  async windUp(error: unknown): Promise<RetryItem[]> {
+  async windUp(error: unknown, comesAgain: boolean): Promise<RetryItem[]> {
     // It was waited for already, for as long as the ledger is told to.
     const ledgerIsAway = isLoadError(error, 'DB_UNAVAILABLE');
     if (!ledgerIsAway) await unlessItFails(() => this.#takeUpUnbegun());
-    const why = `It could not be looked up: the retry broke off (${reasonOf(error)}).`;
-    const doubtful = this.items.filter((item) => this.isOpen(item) && item.inDoubt);
-    const ended = doubtful.map((item) => this.giveUpInDoubt(item, why));
-    if (!ledgerIsAway) await unlessItFails(() => this.end(ended));
-    return this.items.filter((item) => this.isOpen(item));
+    if (!comesAgain) {
+      const why = `It could not be looked up: the retry broke off (${reasonOf(error)}).`;
+      const doubtful = this.items.filter((item) => this.isOpen(item) && item.inDoubt);
+      const ended = doubtful.map((item) => this.giveUpInDoubt(item, why));
+      if (!ledgerIsAway) await unlessItFails(() => this.end(ended));
+    }
+    return this.items.filter((item) => this.isOpen(item) && !item.inDoubt);
   }
 
   async #takeUpUnbegun(): Promise<void> {

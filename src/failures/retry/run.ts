@@ -23,6 +23,8 @@ export interface RunParts {
   judge: (item: RetryItem) => Explanation;
   /** No further call once it is aborted. */
   signal: AbortSignal;
+  /** Should it break. */
+  comesAgain: boolean;
 }
 
 /** What broke a run, and the records of which nothing is stored as far as anybody can tell. */
@@ -71,8 +73,9 @@ export class RetryRun {
    * on (the node is being stopped, another process has taken the load over): nothing of it may be handed out.
    */
   async giveUp(error: unknown): Promise<Broken> {
-    if (this.#parts.signal.aborted || isLoadError(error, 'LOAD_BROKEN_OFF')) throw error;
-    return { error, rest: await this.#book.windUp(error) };
+    const { signal, comesAgain } = this.#parts;
+    if (signal.aborted || isLoadError(error, 'LOAD_BROKEN_OFF')) throw error;
+    return { error, rest: await this.#book.windUp(error, comesAgain) };
   }
 
   #mayGoOn(): boolean {

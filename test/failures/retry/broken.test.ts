@@ -25,8 +25,10 @@ describe('a retry that breaks half-way', () => {
   const contact = (id: string, error?: string): Failure =>
     failureOf(world.classifier, `key ${id}`, { LastName: id, External_Id__c: id }, error);
   const five = () => ['C-1', 'C-2', 'C-3', 'C-4', 'C-5'].map((id) => contact(id));
-  const deliver = (failures: Failure[], options: Partial<RetryOptions> = {}) =>
-    world.clock.runUntil(world.retry({ mode: 'individual', ...options }).retry(failures, INSERT));
+  const deliver = (failures: Failure[], options: Partial<RetryOptions> = {}, comesAgain = false) =>
+    world.clock.runUntil(
+      world.retry({ mode: 'individual', ...options }).retry(failures, INSERT, { comesAgain }),
+    );
   const strike = (fault: Partial<Fault> & Pick<Fault, 'kind'>, path = /sobjects\/Contact$/) =>
     world.org.faults.add({ path, times: 1, ...fault });
   /** The user loses the right to the API. */
@@ -96,6 +98,21 @@ describe('a retry that breaks half-way', () => {
     ]);
     const second = await deliver(five());
     assert.deepEqual([keysOf(second.failed), second.succeeded.length, repeats()], [['key C-2'], 4, 0]);
+  });
+
+  it('leaves what got no answer to the next delivery, where there is to be one', async () => {
+    strike({ kind: 'drop-after', method: 'POST', nth: 2 });
+    lockOut({}, /query/);
+    const { succeeded, failed, broken } = await deliver(five(), { backoffMs: 0 }, true);
+    assert.deepEqual(failed, []);
+    assert.deepEqual([...(keysOf(succeeded) ?? []), ...(keysOf(broken?.rest) ?? [])].toSorted(), [
+      'key C-1',
+      'key C-3',
+      'key C-4',
+      'key C-5',
+    ]);
+    const second = await deliver(five());
+    assert.deepEqual([second.failed, second.succeeded.length, repeats()], [[], 5, 0]);
   });
 
   it('tells of the tries of a record that was to be sent again', async () => {

@@ -4,6 +4,7 @@ import {
   onSequenceOver,
   registerSequence,
   sequenceState,
+  stopsOnError,
 } from '../../../nodes/shared/sequence-registry.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -18,6 +19,18 @@ describe('the states of sequences', () => {
     endSequence('s1', { state: 'broken-off', error: new Error('x') }, unexpected);
     endSequence('s1', over, unexpected);
     assert.equal(sequenceState('s1'), 'broken-off');
+  });
+
+  it('say whether an error breaks the sequence of a message off, or did', () => {
+    registerSequence('stops');
+    registerSequence('goes on', { stopsOnError: false });
+    const of = (id: string) => ({ _sequence: { id, index: 0, openedAt: 0 } });
+    const asked = () => [of('stops'), of('goes on'), of('unknown'), {}].map(stopsOnError);
+    assert.deepEqual(asked(), [true, false, false, false]);
+    endSequence('stops', { state: 'broken-off', error: undefined }, unexpected);
+    assert.deepEqual(asked(), [true, false, false, false]);
+    endSequence('goes on', over, unexpected);
+    assert.deepEqual(asked(), [true, false, false, false]);
   });
 
   it('are told to whoever listens, with the error', () => {
