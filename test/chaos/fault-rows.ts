@@ -171,6 +171,7 @@ const poll: FaultRow[] = [
     fault: '503 for 60 s',
     requests: [{ ...POLL, ...UNAVAILABLE }],
     meanwhile: async ({ org, clock }) => {
+      await until(() => org.audit.requests(POLL.path, POLL.method).length > 0, 'the first look is refused');
       await clock.sleep(60_000);
       org.faults.clear();
     },
