@@ -35,7 +35,7 @@ export default function (RED: Red): void {
         throw opened;
       },
     });
-    if (!settings.ok) this.error(settings.error.message);
+    if (opened instanceof Error) this.error(opened.message);
     onClose(this, async () => {
       if (opened instanceof SalesforceConnection) await opened.close();
     });
@@ -106,15 +106,18 @@ function readCredentials(properties: ConfigReader): Credentials {
   return READ_CREDENTIALS[properties.oneOf('authFlow', AUTH_FLOWS, 'client-credentials')](properties);
 }
 
-/** Without a ledger in PostgreSQL the rules hold inside this process, for as long as it lives (design §7). */
+/**
+ * Without a ledger in PostgreSQL the rules hold inside this process, for as long as it lives (design §7). What keeps it from
+ * working, be it the ledger's database, is for those who use it to hear: were it thrown here, Node-RED would drop the node.
+ */
 function open(
   RED: Red,
   node: Node,
   settings: ReturnType<typeof readConnection>,
 ): SalesforceConnection | Error {
   const log = nodeLogger(node);
-  const database = settings.ledger?.database;
   try {
+    const database = settings.ledger?.database;
     const session = new SalesforceSession({
       credentials: settings.credentials,
       apiVersion: settings.apiVersion,
