@@ -18,7 +18,8 @@ interface Bounds {
 
 /**
  * Reads a node's properties, once, when it is made. The editor's own checks are not enough: it lets every `${NAME}` pass,
- * and flows come from files as well. A throw of `read` counts as one more thing that is wrong.
+ * and flows come from files as well. A throw of `read` counts where nothing is known to be wrong yet: after that it may be
+ * about a stand-in.
  */
 export function readConfig<S>(
   RED: Red,
@@ -45,7 +46,7 @@ function attempt<S>(read: () => S, problems: Problems): { result: S } | undefine
   try {
     return { result: read() };
   } catch (error) {
-    problems.set('', reasonOf(error));
+    if (problems.size === 0) problems.set('', reasonOf(error).replace(/\.$/, ''));
     return undefined;
   }
 }

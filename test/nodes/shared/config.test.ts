@@ -190,6 +190,21 @@ describe('the settings of a node', () => {
     assert.equal(problem(thrown), 'probe "mine": rule 3 is no regular expression.');
   });
 
+  it('end in one full stop, whatever was thrown', async () => {
+    const thrown = await read({}, () => {
+      throw new Error('"a.b.c" is no name of a table.');
+    });
+    assert.equal(problem(thrown), 'probe "mine": "a.b.c" is no name of a table.');
+  });
+
+  it('do not tell what a node made of the stand-in for what is wrong', async () => {
+    const thrown = await read({}, (properties) => {
+      const { info } = properties.node<Node & { info: { name: string } }>('database', 'sync-database');
+      return info.name;
+    });
+    assert.equal(problem(thrown), 'probe "mine": database is missing: choose a sync-database.');
+  });
+
   describe('with typed inputs', () => {
     const TYPES = ['str', 'num', 'bool', 'json', 'msg', 'env', 'jsonata'] as const;
     const message = { payload: { limit: 3 } };
