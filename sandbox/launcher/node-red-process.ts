@@ -44,9 +44,10 @@ export class NodeRedProcess {
       const program = createRequire(import.meta.url).resolve('node-red/red.js');
       const args = [...limits, program, '--userDir', userDir, '--port', String(port)];
       child = new SandboxProcess('Node-RED', args, { cwd: userDir, env });
-      const started = child.line(/Started flows|Stopped flows/);
-      const [, url = ''] = await child.line(/Server now running at (http:\S+)/);
-      await started;
+      const [[, url = '']] = await Promise.all([
+        child.line(/Server now running at (http:\S+)/),
+        child.line(/Started flows|Stopped flows/),
+      ]);
       return new NodeRedProcess(child, removeUserDir, url, await EditorComms.open(url));
     } catch (error) {
       await child?.stop();
