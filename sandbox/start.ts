@@ -65,7 +65,7 @@ async function run(
 ): Promise<number> {
   const port = await editorPort(options);
   await unlessAborted(buildIfStale(say), interrupted);
-  const sandbox = await unlessAborted(startSandbox(options, port, resources), interrupted);
+  const sandbox = await unlessAborted(startSandbox(options, port, resources, interrupted), interrupted);
   const code = await loadAndCompare(options, sandbox, interrupted).catch((error) => {
     // An open editor shows more of what went wrong than any text here.
     if (options.once || error instanceof Interrupted) throw error;
@@ -89,17 +89,22 @@ async function editorPort({ port, once }: LauncherOptions): Promise<number> {
   );
 }
 
-async function startSandbox(options: LauncherOptions, port: number, resources: Resources): Promise<Sandbox> {
+async function startSandbox(
+  { sink, rows }: LauncherOptions,
+  port: number,
+  resources: Resources,
+  signal: AbortSignal,
+): Promise<Sandbox> {
   say('Starting PostgreSQL and the sandbox org …');
   const [postgres, org, flow] = await Promise.all([
     opened(resources, 'PostgreSQL', startPostgres({ fsync: false })),
-    opened(resources, 'The sandbox org', OrgProcess.start(options)),
+    opened(resources, 'The sandbox org', OrgProcess.start({ sink, signal })),
     exampleFlow(),
   ]);
-  await seed(postgres, options.rows);
+  await seed(postgres, rows);
   say('Starting Node-RED with examples/flows.json …');
   const env = await environment(postgres, org);
-  const nodeRed = await opened(resources, 'Node-RED', NodeRedProcess.start({ port, env }));
+  const nodeRed = await opened(resources, 'Node-RED', NodeRedProcess.start({ port, env, signal }));
   await nodeRed.deploy(flow.nodes);
   say(`(In this copy the poll asks every ${POLL_SECONDS} s; in the example it begins with 10 s.)`);
   return { postgres, org, nodeRed, flow };

@@ -2,9 +2,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { platform } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
+import { unlessAborted } from './resources.ts';
 
 const KEPT_LINES = 200;
 const PATIENCE_MS = 10_000;
+/** A small machine that is busy needs half of it. */
+const START_PATIENCE_MS = 120_000;
+
+export interface StartPatience {
+  signal?: AbortSignal | undefined;
+  /** Default: two minutes. */
+  patienceMs?: number | undefined;
+}
 
 /**
  * A program of the sandbox, in a process group of its own: Ctrl-C in the terminal reaches us, and we end it in good order.
@@ -50,12 +59,30 @@ export class SandboxProcess {
     return Promise.race([found, this.failure()]);
   }
 
+  /** What `ready` tells of its start. Rejects also when that takes too long, or when the signal is aborted. */
+  async started<T>(ready: Promise<T>, { signal, patienceMs = START_PATIENCE_MS }: StartPatience): Promise<T> {
+    const late = new AbortController();
+    const timer = setTimeout(
+      () => late.abort(this.#lastWords(`did not start within ${patienceMs / 1000} s`)),
+      patienceMs,
+    );
+    try {
+      const signals = signal === undefined ? [late.signal] : [signal, late.signal];
+      return await unlessAborted(ready, AbortSignal.any(signals));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Rejects when the process ends. */
   async failure(): Promise<never> {
     await this.exited;
-    throw new Error(
-      `${this.name} ended. The last that it printed:\n${this.lines.slice(-20).join('\n') || '(nothing)'}`,
-    );
+    throw this.#lastWords('ended');
+  }
+
+  #lastWords(what: string): Error {
+    const lines = this.lines.slice(-20).join('\n') || '(nothing)';
+    return new Error(`${this.name} ${what}. The last that it printed:\n${lines}`);
   }
 
   /** Asks it to end, and insists after ten seconds. */

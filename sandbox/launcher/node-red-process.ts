@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { platform, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { SandboxProcess } from './child-process.ts';
+import { SandboxProcess, type StartPatience } from './child-process.ts';
 import { EditorComms } from './editor-comms.ts';
 import type { FlowNode } from './example-flow.ts';
 
@@ -19,7 +19,7 @@ export const MEMORY_LIMITS = ['--max-old-space-size=88', '--max-semi-space-size=
 /** Of Node-RED's log: what a person should see. */
 const WORTH_SHOWING = /\[(warn|error)\]/;
 
-export interface StartOptions {
+export interface StartOptions extends StartPatience {
   /** 0 is any that is free. */
   port: number;
   env: Record<string, string>;
@@ -35,7 +35,14 @@ export class NodeRedProcess {
   readonly #removeUserDir: () => Promise<void>;
   readonly #deployed = new Set<string>();
 
-  static async start({ port, env, limits = MEMORY_LIMITS }: StartOptions): Promise<NodeRedProcess> {
+  /** When it does not start, because it ends, takes too long or `signal` is aborted, nothing of it is left. */
+  static async start({
+    port,
+    env,
+    limits = MEMORY_LIMITS,
+    ...patience
+  }: StartOptions): Promise<NodeRedProcess> {
+    patience.signal?.throwIfAborted();
     const userDir = await mkdtemp(join(tmpdir(), 'sf-bulk-sandbox-'));
     const removeUserDir = () => rm(userDir, { recursive: true, force: true, maxRetries: 3 });
     let child: SandboxProcess | undefined;
@@ -43,12 +50,12 @@ export class NodeRedProcess {
       await prepare(userDir);
       const program = createRequire(import.meta.url).resolve('node-red/red.js');
       const args = [...limits, program, '--userDir', userDir, '--port', String(port)];
-      child = new SandboxProcess('Node-RED', args, { cwd: userDir, env });
-      const [[, url = '']] = await Promise.all([
-        child.line(/Server now running at (http:\S+)/),
-        child.line(/Started flows|Stopped flows/),
-      ]);
-      return new NodeRedProcess(child, removeUserDir, url, await EditorComms.open(url));
+      child = new SandboxProcess('Node-RED', args, {
+        cwd: userDir,
+        env: { ...withoutNodeRedVariables(), ...env },
+      });
+      const { url, comms } = await child.started(ready(child), patience);
+      return new NodeRedProcess(child, removeUserDir, url, comms);
     } catch (error) {
       await child?.stop();
       await removeUserDir();
@@ -131,12 +138,28 @@ export class NodeRedProcess {
   }
 }
 
+async function ready(child: SandboxProcess): Promise<{ url: string; comms: EditorComms }> {
+  const [[, url = '']] = await Promise.all([
+    child.line(/Server now running at (http:\S+)/),
+    child.line(/Started flows|Stopped flows/),
+  ]);
+  return { url, comms: await EditorComms.open(url) };
+}
+
+/** A person's NODE_RED_ENABLE_SAFE_MODE, NODE_RED_ENABLE_PROJECTS and the like win over settings, and are for their own. */
+function withoutNodeRedVariables(): Record<string, undefined> {
+  const names = Object.keys(process.env).filter((name) => name.startsWith('NODE_RED_'));
+  return Object.fromEntries(names.map((name) => [name, undefined]));
+}
+
 async function prepare(userDir: string): Promise<void> {
   const modules = join(userDir, 'node_modules');
   await mkdir(modules);
   await symlink(REPOSITORY, join(modules, PACKAGE), platform() === 'win32' ? 'junction' : 'dir');
   const settings = {
     uiHost: HOST,
+    // Of its log, which we read, in place of the language of LC_ALL, LC_MESSAGES or LANG. The editor speaks the browser's.
+    lang: 'en-US',
     flowFile: 'flows.json',
     credentialSecret: randomBytes(24).toString('base64url'),
     telemetry: { enabled: false, updateNotification: false },

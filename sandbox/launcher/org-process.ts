@@ -16,13 +16,18 @@ export class OrgProcess {
   readonly url: string;
   readonly #process: SandboxProcess;
 
-  static async start(options: { sink: boolean }): Promise<OrgProcess> {
+  static async start(options: { sink: boolean; signal?: AbortSignal }): Promise<OrgProcess> {
     const program = fileURLToPath(new URL('../org/main.ts', import.meta.url));
     // In sink mode nothing fails by itself, so that 1 % is told to: dead letters are a part of what is measured.
     const sink = options.sink ? ['--sink', '--fail-percent', '1'] : [];
     const child = new SandboxProcess('The sandbox org', [program, '--with-parent', '--port', '0', ...sink]);
-    const [line] = await child.line(/^\{.*"url".*\}$/);
-    return new OrgProcess(child, JSON.parse(line).url);
+    try {
+      const [line] = await child.started(child.line(/^\{.*"url".*\}$/), { signal: options.signal });
+      return new OrgProcess(child, JSON.parse(line).url);
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
   }
 
   private constructor(child: SandboxProcess, url: string) {
