@@ -12,9 +12,9 @@ import {
 } from '../src/job.ts';
 import { carriedBy } from '../src/load/kept-message.ts';
 import { Load } from '../src/load/load.ts';
-import { orAborted } from '../src/load/time-limit.ts';
 import type { Receipt } from '../src/receipt.ts';
 import { isRecord } from '../src/record.ts';
+import { orAborted } from '../src/time-limit.ts';
 import { forgetColumns, noteColumns, registerColumnsAdmin } from './shared/admin/seen-columns.ts';
 import { readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';

@@ -1,4 +1,4 @@
-import { orAborted } from '../../src/load/time-limit.ts';
+import { orAborted } from '../../src/time-limit.ts';
 import type { Red } from './red.ts';
 
 /**

@@ -30,7 +30,9 @@ export function clientConfig(config: DatabaseConfig, applicationName: string): C
     port: config.port,
     database: config.database,
     user: config.user,
-    password: config.password,
+    // An empty one too: in place of a bare '' the driver takes PGPASSWORD or what ~/.pgpass has.
+    password: () => config.password,
+    sslnegotiation: 'postgres',
     ssl: sslOptions(config),
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -47,17 +47,25 @@ export class Database {
     return this.withSession((session) => session.query<R>(statement, values), signal);
   }
 
-  /** Several statements on one connection. When `signal` is aborted, the one that runs is cancelled on the server. */
+  /**
+   * Several statements on one connection. When `signal` is aborted, the one that runs is cancelled on the server; a connection
+   * that has fallen silent is cut.
+   */
   async withSession<T>(fn: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     const session = await this.#take(signal);
-    const stopListening = onAbort(signal, () => void this.cancel(session));
+    let late: NodeJS.Timeout | undefined;
+    const stopListening = onAbort(signal, () => {
+      void this.cancel(session);
+      late = setTimeout(() => session.destroy(), CANCEL_PATIENCE_MS);
+    });
     try {
       return await fn(session);
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     } finally {
       stopListening();
+      clearTimeout(late);
       // A cancel under way may hit whatever the session does next.
       if (signal?.aborted || !session.isIdle) session.destroy();
       this.#giveBack(session);
@@ -97,7 +105,9 @@ export class Database {
   }
 
   /** Proves address, user and password, and says what answered. */
-  async test(): Promise<{ version: string; user: string; database: string; schema: string | null }> {
+  async test(
+    signal?: AbortSignal,
+  ): Promise<{ version: string; user: string; database: string; schema: string | null }> {
     const { rows } = await this.query<{
       version: string;
       user: string;
@@ -106,6 +116,8 @@ export class Database {
     }>(
       `SELECT current_setting('server_version') AS version, current_user::text AS "user",
               current_database()::text AS "database", current_schema()::text AS "schema"`,
+      undefined,
+      signal,
     );
     return rows[0] as { version: string; user: string; database: string; schema: string | null };
   }

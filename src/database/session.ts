@@ -28,6 +28,7 @@ export class Session {
 
   constructor(config: pg.ClientConfig, address: Address) {
     this.client = new pg.Client({ ...config, types: columnTypes });
+    forgetEnvironment(this.client);
     this.address = address;
     // A connection that breaks while no statement runs; the next statement says so too.
     this.client.on('error', (error) => this.#lose(error));
@@ -123,4 +124,16 @@ function brokenConnection({ host, port, database }: Address, cause: unknown): Da
     `The connection to PostgreSQL at ${host}:${port}/${database} broke: ${reasonOf(cause)}.`,
     { sqlState: null, retryable: true },
   );
+}
+
+/**
+ * The driver takes these from PGOPTIONS and PGREPLICATION whenever the configuration has nothing to send in their place
+ * (pg 8.23, connection-parameters.js), and older PgBouncers refuse any that is sent.
+ */
+function forgetEnvironment(client: pg.Client): void {
+  const { connectionParameters } = client as pg.Client & {
+    connectionParameters: { options?: unknown; replication?: unknown };
+  };
+  connectionParameters.options = undefined;
+  connectionParameters.replication = undefined;
 }

@@ -1,5 +1,4 @@
-/** What `#N/A` says in a CSV: clear the field (reference §4). */
-export const CSV_NULL = '#N/A';
+import { NULL_TEXT } from '../csv/encoder.ts';
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const BOOLEANS = new Map([
@@ -50,7 +49,7 @@ function typedValue(value: unknown, type: string): unknown {
  */
 export function restValue(value: unknown, type: string): unknown {
   if (value === undefined || value === '') return undefined;
-  if (value === CSV_NULL) return null;
+  if (value === NULL_TEXT) return null;
   if (typeof value !== 'string') return typedValue(value, type);
   return TEXT_CONVERSIONS[type]?.(value) ?? value;
 }

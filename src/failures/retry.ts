@@ -3,6 +3,7 @@ import type { JobLedger, LoadHold } from '../database/ledger/job-ledger.ts';
 import { LoadError } from '../errors.ts';
 import type { Failure, RetriedRecord } from '../failure.ts';
 import type { CallMeter, CallOptions } from '../salesforce/call.ts';
+import { withGrace } from '../time-limit.ts';
 import type { Explanation } from './classify.ts';
 import type { DescribeSource, RecordApi, RetrySession } from './record-api.ts';
 import { type DescribedObject, RestRecords } from './rest-record.ts';
@@ -115,12 +116,11 @@ export class SingleRetry {
     if (failures.length === 0) return { results: new Map() };
     const { signal, hold, meter, comesAgain = false } = parts;
     signal.throwIfAborted();
-    const calls = new AbortController();
-    const settled = this.#graceAfter(signal, calls);
-    try {
-      const { object, error } = await this.#describe(job, { signal: calls.signal, meter });
+    // A call under way when the signal comes has its time still.
+    return withGrace(this.#clock, signal, this.#options.graceMs ?? DEFAULT_GRACE_MS, async (late) => {
+      const { object, error } = await this.#describe(job, { signal: late, meter });
       const { sendable, results } = this.#prepare(failures, job, object);
-      const caller = new RecordCaller({ records: this.#options.records, job, meter, signal: calls.signal });
+      const caller = new RecordCaller({ records: this.#options.records, job, meter, signal: late });
       const { run, book } = this.#newRun(sendable, { job, object, caller, hold, signal, comesAgain });
       const broken = error === undefined ? await run.finish() : await run.giveUp(error);
       for (const [item, result] of book.results) results.set(item.original.key, result);
@@ -128,9 +128,7 @@ export class SingleRetry {
       const rest = broken.rest.map((item) => untouched(item, (each) => this.#judge(each)));
       const withheld = new Set(sendable.filter((item) => book.isOpen(item)).map((item) => item.original.key));
       return { results, broken: { error: broken.error, rest }, withheld };
-    } finally {
-      settled();
-    }
+    });
   }
 
   /** Where it fails nothing is sent, so that no field's type matters. */
@@ -201,22 +199,6 @@ export class SingleRetry {
       return false;
     });
     return { sendable, results };
-  }
-
-  /** Breaks calls off only when they have had their time after the signal. The returned function ends the watch. */
-  #graceAfter(signal: AbortSignal, calls: AbortController): () => void {
-    const done = new AbortController();
-    const onAbort = () => {
-      this.#clock.sleep(this.#options.graceMs ?? DEFAULT_GRACE_MS, done.signal).then(
-        () => calls.abort(signal.reason),
-        () => {},
-      );
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    return () => {
-      signal.removeEventListener('abort', onAbort);
-      done.abort();
-    };
   }
 }
 

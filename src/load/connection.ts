@@ -15,6 +15,7 @@ import { DescribeApi } from '../salesforce/describe.ts';
 import { IngestApi } from '../salesforce/ingest.ts';
 import { RecordsApi } from '../salesforce/records.ts';
 import type { SalesforceSession } from '../salesforce/session.ts';
+import { orAborted, within } from '../time-limit.ts';
 import { CallMeters } from './call-meters.ts';
 import { claims } from './claims.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
@@ -27,7 +28,6 @@ import { JobResults } from './results.ts';
 import { RunningLoads } from './running-loads.ts';
 import { Scratch } from './scratch.ts';
 import { jobReceipt, Settlement, Settlements } from './settlement.ts';
-import { orAborted, within } from './time-limit.ts';
 
 /**
  * Settlements of every connection in this process: a dead letter or a write-back knows the job of its records, but no

@@ -4,11 +4,11 @@ import { CsvRecutter } from '../csv/recut.ts';
 import { isLoadError, LoadError } from '../errors.ts';
 import { type JobSpec, LINE_ENDINGS } from '../job.ts';
 import type { SourceRecord } from '../record.ts';
+import { orAborted } from '../time-limit.ts';
 import { JobColumns } from './job-columns.ts';
 import { JobFileSink } from './job-file-sink.ts';
 import { type FieldReader, fieldReader, type Mapping, mappedRecord } from './mapping.ts';
 import { type Scratch, ScratchFiles } from './scratch.ts';
-import { orAborted } from './time-limit.ts';
 
 export type { NullHandling } from '../csv/encoder.ts';
 export type { Mapping } from './mapping.ts';

@@ -2,11 +2,11 @@ import type { LedgerRun, LoadHold } from '../database/ledger/job-ledger.ts';
 import { reasonOf } from '../errors.ts';
 import { isFinal, type Job, type JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
+import { orAborted } from '../time-limit.ts';
 import { checkColumns, fieldLengths } from './check-columns.ts';
 import { type JobFile, JobFileWriter } from './job-files.ts';
 import type { LoadOptions } from './load-options.ts';
 import { Run } from './run.ts';
-import { orAborted } from './time-limit.ts';
 import { Uploader } from './upload.ts';
 
 export interface RunParts {

@@ -2,10 +2,10 @@ import type { LedgerJob, LedgerRun, LoadHold } from '../database/ledger/job-ledg
 import { reasonOf } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
+import { within } from '../time-limit.ts';
 import type { SalesforceConnection } from './connection.ts';
 import { sumReceipts } from './receipts.ts';
 import type { Run } from './run.ts';
-import { within } from './time-limit.ts';
 
 /** How long a take-over tries to reach Salesforce about one job before it goes on with the next. */
 const PATIENCE_MS = 60_000;

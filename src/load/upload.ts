@@ -5,12 +5,12 @@ import type { Job, JobSpec } from '../job.ts';
 import type { CallMeter } from '../salesforce/call.ts';
 import type { IngestApi, JobInfo } from '../salesforce/ingest.ts';
 import { DoubtfulOutcome } from '../salesforce/outcome.ts';
+import { withGrace, within } from '../time-limit.ts';
 import type { CallMeters } from './call-meters.ts';
 import type { JobFile } from './job-files.ts';
 import { jobFromInfo } from './job-info.ts';
 import { keptMessage } from './kept-message.ts';
 import type { FileClaims } from './run-claims.ts';
-import { withGrace, within } from './time-limit.ts';
 
 export interface UploaderOptions {
   ingest: IngestApi;

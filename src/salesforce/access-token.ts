@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { LoadError } from '../errors.ts';
+import { orAborted } from '../time-limit.ts';
 import type { CallOptions } from './call.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 /** The token in force. `accepted` once an answer other than 401 came with it. */
 export interface Token {
@@ -86,7 +86,7 @@ class PendingRenewal implements Renewal {
     this.#waiting += 1;
     try {
       const token = outageMs === undefined ? this.#token : this.#tokenWithin(outageMs, clock, over.signal);
-      return await unlessAborted(token, signal);
+      return await orAborted(signal, token);
     } finally {
       this.#waiting -= 1;
       over.abort();

@@ -1,11 +1,11 @@
 import type { DescribeGlobalResult, DescribeSObjectResult } from 'jsforce/lib/types/common.js';
 import { LoadError } from '../errors.ts';
+import { orAborted } from '../time-limit.ts';
 import { checkedApiName } from './api-name.ts';
 import type { CallOptions } from './call.ts';
 import { connectionThrough, type HttpRequest, type HttpResponse } from './jsforce-bridge.ts';
 import { isRefusal } from './outcome.ts';
 import type { SalesforceSession } from './session.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 export interface ObjectSummary {
   name: string;
@@ -92,13 +92,13 @@ export class DescribeApi {
     const { signal, ...shared } = options;
     const now = this.#session.clock.now();
     const kept = this.#kept.get(key);
-    if (kept !== undefined && kept.until > now) return unlessAborted(kept.answer as Promise<T>, signal);
+    if (kept !== undefined && kept.until > now) return orAborted(signal, kept.answer as Promise<T>);
     const answer = ask(shared);
     this.#kept.set(key, { until: now + this.#lifeMs, answer });
     answer.catch(() => {
       if (this.#kept.get(key)?.answer === answer) this.#kept.delete(key);
     });
-    return unlessAborted(answer, signal);
+    return orAborted(signal, answer);
   }
 
   /** Of no host: the session adds its own, and the token. */

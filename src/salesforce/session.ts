@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { isLoadError, LoadError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
+import { orAborted } from '../time-limit.ts';
 import { AccessToken, type Renewal, type Token } from './access-token.ts';
 import { ApiBudget, type ApiUsage } from './api-budget.ts';
 import { ApiCaller } from './api-caller.ts';
@@ -14,7 +15,6 @@ import { Patience } from './patience.ts';
 import type { RefreshTokenStore } from './refresh-token-store.ts';
 import { outcomeOfFailure, retryAfterMs } from './retry-policy.ts';
 import { HttpTransport, type Timeouts, type TlsOptions } from './transport.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 export interface SessionOptions {
   credentials: Credentials;
@@ -148,7 +148,7 @@ export class SalesforceSession implements ApiCalls {
     this.#identity ??= this.#readIdentity({ meter: options.meter }).finally(() => {
       this.#identity = undefined;
     });
-    return unlessAborted(this.#identity, options.signal);
+    return orAborted(options.signal, this.#identity);
   }
 
   /** For a sequence of calls that goes on trying as a whole. */

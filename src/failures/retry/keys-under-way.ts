@@ -1,3 +1,5 @@
+import { orAborted } from '../../time-limit.ts';
+
 /** Keys by ledger: two nodes on one ledger are one party, two ledgers in one process are not. */
 const UNDER_WAY = new WeakMap<object, Map<string, Promise<void>>>();
 
@@ -14,7 +16,7 @@ export async function withKeys<T>(
   const taken = UNDER_WAY.get(owner) ?? new Map<string, Promise<void>>();
   UNDER_WAY.set(owner, taken);
   for (let held = findHeld(taken, keys); held !== undefined; held = findHeld(taken, keys)) {
-    await Promise.race([held, aborted(signal)]);
+    await orAborted(signal, held);
   }
   const { promise, resolve } = Promise.withResolvers<void>();
   for (const key of keys) taken.set(key, promise);
@@ -29,12 +31,4 @@ export async function withKeys<T>(
 function findHeld(taken: Map<string, Promise<void>>, keys: readonly string[]): Promise<void> | undefined {
   const key = keys.find((each) => taken.has(each));
   return key === undefined ? undefined : taken.get(key);
-}
-
-/** Rejects when the signal is aborted. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
-import { LoadError } from '../errors.ts';
+import type { Clock } from './clock.ts';
+import { LoadError } from './errors.ts';
 
 /** Does `work` with a signal that is aborted after `ms` by the given clock. */
 export async function within<T>(
@@ -44,8 +44,12 @@ export async function withGrace<T>(
   }
 }
 
-/** What `work` comes to, or the signal's reason as soon as that is aborted; `work` itself is told nothing. */
-export function orAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+/**
+ * What `work` comes to, or the signal's reason as soon as that is aborted; `work` itself is told nothing. So what is done on
+ * behalf of several goes on when one of them leaves by its signal.
+ */
+export function orAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     if (signal.aborted) onAbort();

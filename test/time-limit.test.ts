@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { isLoadError } from '../../src/errors.ts';
-import { orAborted, withGrace, within } from '../../src/load/time-limit.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { isLoadError } from '../src/errors.ts';
+import { orAborted, withGrace, within } from '../src/time-limit.ts';
+import { FakeClock } from './support/fake-clock.ts';
 
 const untilAborted = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
