@@ -91,20 +91,33 @@ describe('connection to a database', () => {
       });
     });
 
-    it('takes no setting from the environment', async () => {
+    describe('beside PG… variables for something else', () => {
       const names = {
         PGHOST: '203.0.113.1',
         PGUSER: 'x',
         PGPASSWORD: 'x',
         PGDATABASE: 'x',
         PGSSLMODE: 'verify-full',
+        PGSSLNEGOTIATION: 'direct',
+        PGOPTIONS: '-c search_path=pg_catalog',
+        PGREPLICATION: 'true',
       };
-      Object.assign(process.env, names);
-      try {
-        assert.equal((await open().test()).user, 'sandbox');
-      } finally {
+      before(() => Object.assign(process.env, names));
+      after(() => {
         for (const name of Object.keys(names)) delete process.env[name];
-      }
+      });
+
+      it('takes no setting from them', async () => {
+        const { user, schema } = await open().test();
+        assert.deepEqual({ user, schema }, { user: 'sandbox', schema: 'public' });
+      });
+
+      it('sends no password that it was not given', async () => {
+        process.env.PGPASSWORD = server.password;
+        await assert.rejects(open({ password: '' }).test(), {
+          message: /asks for a password, and there is none/,
+        });
+      });
     });
 
     it('works whatever the server’s settings of dates are', async () => {
