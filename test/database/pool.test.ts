@@ -106,6 +106,16 @@ describe('pool of connections', () => {
       assert.deepEqual((await patient).rows, [{ n: 2 }]);
     });
 
+    it('cuts a connection that has fallen silent', async () => {
+      const proxy = await TcpProxy.start(server);
+      const db = open({ port: proxy.port, poolSize: 1 });
+      await db.test();
+      proxy.swallow();
+      await assert.rejects(db.test(AbortSignal.timeout(50)), { name: 'TimeoutError' });
+      assert.equal((await db.test()).user, server.user);
+      await proxy.stop();
+    });
+
     it('that came before, sends nothing', async () => {
       await assert.rejects(
         open({ port: 1 }).query('SELECT 1', [], AbortSignal.abort(new Error('enough'))),

@@ -1,9 +1,10 @@
+import type { Clock } from '../../../src/clock.ts';
 import { describeQuery, previewQuery } from '../../../src/database/describe-query.ts';
 import { describeTable, existingTables, listTables } from '../../../src/database/describe-tables.ts';
 import type { Database } from '../../../src/database/pool.ts';
 import type { SyncDatabaseNode } from '../connections.ts';
 import type { Red, Request } from '../red.ts';
-import { bodyValue, deployedNode, queryText, registerEndpoint } from './endpoint.ts';
+import { bodyValue, deployedNode, type Endpoint, queryText, registerEndpoint } from './endpoint.ts';
 
 /** The dead letters, and what the ledger's migrations make. */
 const OWN_TABLES = [
@@ -24,17 +25,18 @@ const READING = { calls: 120, perMs: 60_000, atOnce: 4 };
 const RUNNING = { calls: 30, perMs: 60_000, atOnce: 2 };
 
 /** What the forms ask about a database: once, from the module of `sync-database`. */
-export function registerDatabaseAdmin(RED: Red): void {
+export function registerDatabaseAdmin(RED: Red, clock?: Clock): void {
+  const register = (endpoint: Endpoint) => registerEndpoint(RED, endpoint, clock);
   const databaseOf = (id: string): Database =>
     deployedNode<SyncDatabaseNode>(RED, id, 'sync-database').database;
-  registerEndpoint(RED, {
+  register({
     method: 'get',
     path: '/database/:id/test',
     permission: 'write',
     bounds: RUNNING,
     answer: async ({ id, signal }) => {
       const database = databaseOf(id);
-      const server = await database.test();
+      const server = await database.test(signal);
       return {
         ...server,
         ownTables: OWN_TABLES,
@@ -42,28 +44,28 @@ export function registerDatabaseAdmin(RED: Red): void {
       };
     },
   });
-  registerEndpoint(RED, {
+  register({
     method: 'get',
     path: '/database/:id/tables',
     permission: 'read',
     bounds: READING,
     answer: ({ id, signal }) => listTables(databaseOf(id), signal),
   });
-  registerEndpoint(RED, {
+  register({
     method: 'get',
     path: '/database/:id/columns',
     permission: 'read',
     bounds: READING,
     answer: ({ id, request, signal }) => describeTable(databaseOf(id), queryText(request, 'table'), signal),
   });
-  registerEndpoint(RED, {
+  register({
     method: 'post',
     path: '/database/:id/query-columns',
     permission: 'write',
     bounds: READING,
     answer: ({ id, request, signal }) => describeQuery(databaseOf(id), sqlOf(request), signal),
   });
-  registerEndpoint(RED, {
+  register({
     method: 'post',
     path: '/database/:id/preview',
     permission: 'write',

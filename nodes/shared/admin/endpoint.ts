@@ -47,7 +47,7 @@ export function registerEndpoint(RED: Red, endpoint: Endpoint, clock: Clock = sy
   const limit = new RateLimit(endpoint.bounds, clock);
   const allowed = RED.auth.needsPermission(`sf-bulk.${endpoint.permission}`);
   const handler: RequestHandler = (request, response) => {
-    void answer(endpoint, limit, request).then(
+    void answer(endpoint, limit, request, clock).then(
       (body) => response.json(body),
       (error: unknown) => sendError(response, error),
     );
@@ -55,19 +55,36 @@ export function registerEndpoint(RED: Red, endpoint: Endpoint, clock: Clock = sy
   RED.httpAdmin[endpoint.method](`/sf-bulk${endpoint.path}`, allowed, handler);
 }
 
-async function answer(endpoint: Endpoint, limit: RateLimit, request: Request): Promise<unknown> {
+async function answer(
+  endpoint: Endpoint,
+  limit: RateLimit,
+  request: Request,
+  clock: Clock,
+): Promise<unknown> {
   const id = request.params.id ?? '';
   const end = limit.begin(id);
   if (end === undefined)
     throw new AdminError('TOO_MANY_REQUESTS', 429, 'Too many requests. Try again in a minute.');
-  const signal = AbortSignal.timeout(endpoint.patienceMs ?? PATIENCE_MS);
+  const answered = new AbortController();
+  const signal = abortAfter(endpoint.patienceMs ?? PATIENCE_MS, clock, answered.signal);
   try {
     return await endpoint.answer({ id, request, signal });
   } catch (error) {
     throw signal.aborted ? new AdminError('TIMEOUT', 504, 'No answer in time.', { cause: error }) : error;
   } finally {
+    answered.abort();
     end();
   }
+}
+
+/** Aborted after that time, unless `ended` is aborted before. */
+function abortAfter(ms: number, clock: Clock, ended: AbortSignal): AbortSignal {
+  const late = new AbortController();
+  clock.sleep(ms, ended).then(
+    () => late.abort(),
+    () => {}, // It has ended in time.
+  );
+  return late.signal;
 }
 
 /** What the person wrote is wrong; anything else is wrong elsewhere. */

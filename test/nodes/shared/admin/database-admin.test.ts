@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { registerDatabaseAdmin } from '../../../../nodes/shared/admin/database-admin.ts';
 import { Database } from '../../../../src/database/pool.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { testDatabase } from '../../../support/postgres.ts';
 import { AdminServer } from './admin-server.ts';
 
 describe('admin endpoints of sync-database', () => {
   let database: Database;
   let admin: AdminServer;
+  let clock: FakeClock;
 
   before(async () => {
     const { host, port, user, password, database: name } = await testDatabase();
@@ -21,7 +23,8 @@ describe('admin endpoints of sync-database', () => {
       CREATE TABLE sf_sync_dead_letter (id int);`);
   });
   beforeEach(async () => {
-    admin = await AdminServer.start(registerDatabaseAdmin);
+    clock = new FakeClock();
+    admin = await AdminServer.start((RED) => registerDatabaseAdmin(RED, clock));
     admin.deploy('d1', 'sync-database', { database });
   });
   afterEach(() => admin.stop());
@@ -109,6 +112,18 @@ describe('admin endpoints of sync-database', () => {
     const { body } = await admin.get('database/d1/test');
     assert.equal(body.code, 'DB_UNAVAILABLE');
     assert.match(body.message, /host and port/);
+  });
+
+  it('keeps nobody waiting for ever while all connections are in use, and may be asked again', async () => {
+    const release = Promise.withResolvers<void>();
+    const busy = [1, 2, 3].map(() => database.withSession(() => release.promise));
+    for (const path of ['test', 'test', 'test', 'tables']) {
+      const { status, body } = await clock.runUntil(admin.get(`database/d1/${path}`), 100);
+      assert.deepEqual([status, body.code], [504, 'TIMEOUT']);
+    }
+    release.resolve();
+    await Promise.all(busy);
+    assert.equal((await admin.get('database/d1/test')).status, 200);
   });
 
   it('asks for the permission to write where a query of the person runs', async () => {
