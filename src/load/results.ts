@@ -31,6 +31,8 @@ const FIRST_PAUSE_MS = 2000;
 const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set(['SF_REQUEST_FAILED', 'RESULTS_INCOMPLETE']);
 /** Codes of Apex and flow texts can be anything; a receipt stays readable. */
 const MOST_ERROR_CODES = 200;
+/** What is counted together beyond them; `NO_CODE` as a classified failure has it. */
+const MORE_CODES = 'MORE_CODES';
 const COUNTED_AT_ONCE = 1000;
 
 /**
@@ -118,9 +120,9 @@ export class JobResults {
 
   #count(row: Record<string, string>): void {
     const text = row.sf__Error ?? '';
-    const code = text.slice(0, Math.max(0, text.indexOf(':'))).trim() || 'UNKNOWN';
+    const code = text.slice(0, Math.max(0, text.indexOf(':'))).trim() || 'NO_CODE';
     const codes = this.#errorCodes;
-    const name = codes.has(code) || codes.size < MOST_ERROR_CODES ? code : 'OTHER';
+    const name = codes.has(code) || codes.size < MOST_ERROR_CODES ? code : MORE_CODES;
     codes.set(name, (codes.get(name) ?? 0) + 1);
   }
 }
