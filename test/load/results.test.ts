@@ -113,6 +113,24 @@ describe('results of a job', () => {
     assert.deepEqual(await leftBehind(), []);
   });
 
+  it('count no more than 200 error codes apart, and a text without one as NO_CODE', async () => {
+    const job = await endedJob(2050);
+    const errors = ['no code in it', ...Array.from({ length: 204 }, (_, at) => `CODE_${at}:x:--`)];
+    const lines = errors.map((error, at) => `"","${error}","k-${at}"`);
+    org.faults.add({
+      ...{ path: /failedResults/, kind: 'status', status: 200, times: 1 },
+      body: `"sf__Id","sf__Error","Key__c"\n${lines.join('\n')}\n`,
+    });
+    const results = await download(job);
+    await results.countErrorCodes(NEVER);
+    const { errorCodes } = results.counts;
+    assert.deepEqual(
+      [errorCodes.size, errorCodes.get('NO_CODE'), errorCodes.get('CODE_0'), errorCodes.get('MORE_CODES')],
+      [201, 1, 1, 5],
+    );
+    await results.remove();
+  });
+
   it('may have no rows: a header, an empty body, or 204', async () => {
     const header = await download(await endedJob(5));
     assert.deepEqual([header.records('failedResults'), header.records('unprocessedrecords')], [0, 0]);
