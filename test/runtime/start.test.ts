@@ -17,18 +17,22 @@ class Start {
   out = '';
   err = '';
 
-  static async run(...args: string[]): Promise<Start> {
+  static run(...args: string[]): Promise<Start> {
+    return Start.runWith({}, ...args);
+  }
+
+  static async runWith(env: Record<string, string>, ...args: string[]): Promise<Start> {
     const tmp = await mkdtemp(join(tmpdir(), 'start-test-'));
     // PostgreSQL's own account looks for its files in there.
     await chmod(tmp, 0o755);
-    return new Start(tmp, args);
+    return new Start(tmp, args, env);
   }
 
-  private constructor(tmp: string, args: string[]) {
+  private constructor(tmp: string, args: string[], env: Record<string, string>) {
     this.#tmp = tmp;
     this.#child = spawn(process.execPath, ['sandbox/start.ts', ...args], {
       cwd: REPOSITORY,
-      env: { ...process.env, TMPDIR: tmp },
+      env: { ...process.env, ...env, TMPDIR: tmp },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout?.setEncoding('utf8').on('data', (text) => {
@@ -105,8 +109,14 @@ describe('npm start', () => {
     assert.deepEqual(await start.leftovers(), []);
   }).timeout(120_000);
 
-  it('has a receipt also for no rows at all', async () => {
-    start = await Start.run('--once', '--json', '--rows', '0');
+  it('has a receipt also for no rows at all, on a machine with settings for other servers', async () => {
+    const env = {
+      LC_ALL: 'de_DE.UTF-8',
+      NODE_RED_ENABLE_SAFE_MODE: 'true',
+      PGSSLMODE: 'require',
+      PGOPTIONS: '-c search_path=elsewhere',
+    };
+    start = await Start.runWith(env, '--once', '--json', '--rows', '0');
     assert.equal(await start.exitCode(), 0, start.out + start.err);
     const { seconds, ...counts } = JSON.parse(start.lastLine);
     assert.ok(seconds >= 0);

@@ -139,6 +139,23 @@ describe('embedded PostgreSQL', () => {
     await until(() => !existsSync(stdout.trim()), 'the data directory is gone');
   });
 
+  it('is what its URL says, whatever the PG… variables of the machine', async () => {
+    const script = `const { startPostgres } = await import(${JSON.stringify(MODULE)});
+      const { default: pg } = await import(${JSON.stringify(import.meta.resolve('pg'))});
+      const { url, stop } = await startPostgres({ fsync: false });
+      const client = new pg.Client(url);
+      await client.connect();
+      const { rows } = await client.query('SHOW search_path');
+      console.log(rows[0].search_path);
+      await client.end();
+      await stop();`;
+    const variables = { PGHOST: '203.0.113.1', PGSSLMODE: 'require', PGOPTIONS: '-c search_path=elsewhere' };
+    const { stdout } = await execute(process.execPath, ['--input-type=module', '-e', script], {
+      env: { ...process.env, ...variables },
+    });
+    assert.equal(stdout, '"$user", public\n');
+  });
+
   it('takes a killed server’s backends down too', async () => {
     const own = await startPostgres({ fsync: false });
     const client = new pg.Client(own.url);
