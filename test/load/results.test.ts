@@ -118,7 +118,13 @@ describe('results of a job', () => {
     const errors = ['no code in it', ...Array.from({ length: 204 }, (_, at) => `CODE_${at}:x:--`)];
     const lines = errors.map((error, at) => `"","${error}","k-${at}"`);
     org.faults.add({
-      ...{ path: /failedResults/, kind: 'status', status: 200, times: 1 },
+      ...{
+        path: /failedResults/,
+        kind: 'status',
+        status: 200,
+        headers: { 'content-type': 'text/csv' },
+        times: 1,
+      },
       body: `"sf__Id","sf__Error","Key__c"\n${lines.join('\n')}\n`,
     });
     const results = await download(job);
