@@ -1,5 +1,5 @@
 -- Dead letters. The quoted name takes the place in double braces: not in a comment, as it may hold line breaks. The first
--- four columns are those of the Mule flow; of the rest,
+-- four columns are those of the MuleSoft flow; of the rest,
 -- original_data, changed_by, changed_at and discard_reason belong to the person who mends or discards a letter.
 CREATE TABLE {{table}} (
   record_data jsonb,

@@ -29,7 +29,7 @@ const OWN_COLUMNS = [
 ];
 
 export interface DeadLetterTable extends TableColumns {
-  /** It has the Mule flow's four columns only (others may be beside them): at least once, no replay. */
+  /** It has the MuleSoft flow's four columns only (others may be beside them): at least once, no replay. */
   isMule: boolean;
 }
 

@@ -31,7 +31,7 @@ export interface DeadLetterOptions {
   /** Makes the table when it is missing. */
   createTable: boolean;
   clock?: Clock;
-  /** Hears once that the table has the Mule flow's four columns only. */
+  /** Hears once that the table has the MuleSoft flow's four columns only. */
   onMuleTable?: () => void;
   /** Hears of each time that storing waits for the database. */
   onWait?: (error: DatabaseError, waitMs: number) => void;
@@ -58,7 +58,7 @@ const COLUMNS: { name: string; type: string; value: (letter: NewDeadLetter) => u
 const MULE_COLUMNS = COLUMNS.slice(0, 3);
 
 /**
- * The table of dead letters. A letter is stored once, by its key; in a table of the Mule flow's four columns at least once.
+ * The table of dead letters. A letter is stored once, by its key; in a table of the MuleSoft flow's four columns at least once.
  * Storing waits for a database that is away, for as long as it takes: a letter is never dropped.
  */
 export class DeadLetters {

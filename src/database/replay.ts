@@ -66,7 +66,7 @@ export class Replay {
     this.#owner = new ClaimOwner(db, clock);
   }
 
-  /** @throws LoadError CONFIG_INVALID when the table cannot be replayed: it is missing, or has the Mule flow's columns only */
+  /** @throws LoadError CONFIG_INVALID when the table cannot be replayed: it is missing, or has the MuleSoft flow's columns only */
   async check(): Promise<void> {
     await this.#patiently(async () => undefined);
   }
@@ -204,7 +204,7 @@ export class Replay {
     if (!isMule) return table;
     throw new LoadError(
       'CONFIG_INVALID',
-      `Table ${this.#name} has the columns of the Mule flow only: nobody knows where its records were to go, so they cannot ` +
+      `Table ${this.#name} has the columns of the MuleSoft flow only: nobody knows where its records were to go, so they cannot ` +
         'be replayed. Name a table that the dead-letter node made.',
     );
   }

@@ -182,7 +182,7 @@ describe('dead letters', () => {
     });
   });
 
-  describe('in a table of the Mule flow', () => {
+  describe('in a table of the MuleSoft flow', () => {
     it('are stored in its four columns, and it is said', async () => {
       const table = newTable();
       await db.query(`CREATE TABLE ${table} (

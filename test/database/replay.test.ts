@@ -252,7 +252,7 @@ describe('replay of dead letters', () => {
     await proxy.stop();
   });
 
-  it('refuses a table that is missing, or of the Mule flow', async () => {
+  it('refuses a table that is missing, or of the MuleSoft flow', async () => {
     await assert.rejects(aReplay().check(), {
       code: 'CONFIG_INVALID',
       message: /There is no table letters_/,
@@ -262,7 +262,7 @@ describe('replay of dead letters', () => {
     );
     await assert.rejects(aReplay().claim({ ...ANY }, 1), {
       code: 'CONFIG_INVALID',
-      message: /columns of the Mule flow only/,
+      message: /columns of the MuleSoft flow only/,
     });
   });
 });

@@ -2,7 +2,7 @@ import type { ErrorCategory } from '../../src/failure.ts';
 
 /**
  * What each line of fixtures/sf-errors.csv has to become, written out by hand: by reference §7.1 for the complete rule
- * set, and by reading the DataWeave of the Mule flow for the other.
+ * set, and by reading the DataWeave of the MuleSoft flow for the other.
  */
 export interface Expected {
   line: number;

@@ -121,7 +121,7 @@ describe('dead-letter-replay', () => {
     assert.match(error.message, /^limit must be a whole number/);
   });
 
-  it('refuses a limit that is none, a missing table, and one of the Mule flow', async () => {
+  it('refuses a limit that is none, a missing table, and one of the MuleSoft flow', async () => {
     await db.query(
       'CREATE TABLE IF NOT EXISTS mule (record_data jsonb, error_message text, job_id text, created_at date)',
     );
@@ -135,7 +135,7 @@ describe('dead-letter-replay', () => {
 
   for (const [name, says] of [
     ['nowhere', /There is no table nowhere/],
-    ['mule', /columns of the Mule flow only/],
+    ['mule', /columns of the MuleSoft flow only/],
   ] as const) {
     it(`refuses the table ${name}`, async () => {
       const error = await handled((await load({ table: name })).node('n'), { payload: 1 });

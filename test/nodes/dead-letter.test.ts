@@ -302,14 +302,17 @@ describe('dead-letter', () => {
     });
   });
 
-  describe('with a table of the four columns of the Mule flow', () => {
+  describe('with a table of the four columns of the MuleSoft flow', () => {
     it('says so at deploy, and keeps at least once', async () => {
       await db.query(
         `CREATE TABLE ${table} (id serial, record_data jsonb, error_message varchar(30), job_id text, created_at timestamp)`,
       );
       const bench = await load();
       await until(() => bench.warnings('n').length > 0, 'it warns');
-      assert.match(bench.warnings('n')[0] ?? '', /four columns of the Mule flow only.*cannot be replayed/);
+      assert.match(
+        bench.warnings('n')[0] ?? '',
+        /four columns of the MuleSoft flow only.*cannot be replayed/,
+      );
       for (const _ of [1, 2])
         assert.equal(await handled(bench.node('n'), { payload: [aFailure(JOB, 1)] }), undefined);
       assert.equal(bench.warnings('n').length, 1);

@@ -8,7 +8,7 @@ interface MuleRule {
 }
 
 /**
- * The DataWeave of the Mule flow, line by line (reference: mule-flow.md, "Parse Bulk API Failed Results"): the category
+ * The DataWeave of the MuleSoft flow, line by line (reference: mule-flow.md, "Parse Bulk API Failed Results"): the category
  * is that of the first `contains` that holds, in this order. Its capitals count.
  */
 export const MULE_RULES: readonly MuleRule[] = [

@@ -9,7 +9,7 @@ export interface StatusCode {
   retry: 'yes' | 'no' | 'maybe';
 }
 
-/** The table's own words, and ours where a saved flow already knows another (the Mule flow's categories). */
+/** The table's own words, and ours where a saved flow already knows another (the MuleSoft flow's categories). */
 const CATEGORIES: Record<string, ErrorCategory> = {
   DATA: 'VALIDATION',
   DUPLICATE: 'DUPLICATE_VALUE',
