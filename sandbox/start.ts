@@ -6,9 +6,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { disagreements } from './launcher/agreement.ts';
 import { buildIfStale } from './launcher/built-package.ts';
+import { editorPort } from './launcher/editor-port.ts';
 import { type ExampleFlow, exampleFlow, POLL_SECONDS } from './launcher/example-flow.ts';
 import { type FinishedLoad, performLoad } from './launcher/load.ts';
-import { isFree, NodeRedProcess } from './launcher/node-red-process.ts';
+import { NodeRedProcess } from './launcher/node-red-process.ts';
 import { type LauncherOptions, readOptions, USAGE, UsageError } from './launcher/options.ts';
 import { OrgProcess } from './launcher/org-process.ts';
 import { Progress } from './launcher/progress.ts';
@@ -17,7 +18,6 @@ import { outcomeOf, summary } from './launcher/summary.ts';
 import { type EmbeddedPostgres, startPostgres } from './postgres/embedded-postgres.ts';
 import { seedPendingSync } from './postgres/seed.ts';
 
-const DEFAULT_PORT = 1880;
 /** A node shows its status at most twice a second, so the last one comes after the receipt. */
 const LAST_STATUS_MS = 600;
 
@@ -77,16 +77,6 @@ async function run(
     if (!(error instanceof Interrupted)) throw error;
   });
   return code;
-}
-
-/** Found out before anything is started: the port of one's own Node-RED is the likeliest thing to be taken. */
-async function editorPort({ port, once }: LauncherOptions): Promise<number> {
-  if (once && port === undefined) return 0;
-  const wanted = port ?? DEFAULT_PORT;
-  if (wanted === 0 || (await isFree(wanted))) return wanted;
-  throw new Error(
-    `Port ${wanted} is in use, perhaps by a Node-RED of your own. Choose another: npm start -- --port ${wanted + 1}`,
-  );
 }
 
 async function startSandbox(

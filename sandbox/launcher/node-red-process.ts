@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { platform, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SandboxProcess, type StartPatience } from './child-process.ts';
 import { EditorComms } from './editor-comms.ts';
+import { HOST } from './editor-port.ts';
 import type { FlowNode } from './example-flow.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '../..');
 const PACKAGE = 'node-red-contrib-salesforce-bulk';
-const HOST = '127.0.0.1';
 /**
  * On a large machine V8 lets garbage pile up to half a gigabyte before it looks; what is alive is about 50 MB, however
  * many rows. With these limits the memory that is shown is the memory that a load needs.
@@ -173,12 +172,4 @@ async function prepare(userDir: string): Promise<void> {
 });
 module.exports = ${JSON.stringify(settings, null, 2)};\n`;
   await writeFile(join(userDir, 'settings.js'), text);
-}
-
-export async function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(false));
-    probe.listen(port, HOST, () => probe.close(() => resolve(true)));
-  });
 }
