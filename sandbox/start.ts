@@ -53,7 +53,7 @@ async function launch(args: string[]): Promise<number> {
 }
 
 function explain(error: unknown): number {
-  if (error instanceof Interrupted) return error.signal === 'SIGINT' ? 130 : 143;
+  if (error instanceof Interrupted) return error.exitCode;
   console.error(error instanceof UsageError ? `${error.message}\n\n${USAGE}` : reason(error));
   return error instanceof UsageError ? 2 : 1;
 }

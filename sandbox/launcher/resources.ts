@@ -18,9 +18,12 @@ export class Resources {
   }
 }
 
+/** What a shell reports of a program that the signal ended: 128 and its number. */
+const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;
+
 /**
- * Aborted by the first Ctrl-C, or by a service manager's request to end. A second one ends this process at once; what it
- * started then ends by itself.
+ * Aborted by the first Ctrl-C, by a service manager's request to end, or when nobody reads the output any more. A second
+ * signal ends this process at once; what it started then ends by itself.
  */
 export function interruption(): AbortSignal {
   const controller = new AbortController();
@@ -30,15 +33,21 @@ export function interruption(): AbortSignal {
       controller.abort(new Interrupted(name));
     });
   }
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      controller.abort(new Interrupted('SIGPIPE'));
+    });
+  }
   return controller.signal;
 }
 
 export class Interrupted extends Error {
-  readonly signal: NodeJS.Signals;
+  readonly exitCode: number;
 
-  constructor(signal: NodeJS.Signals) {
+  constructor(signal: keyof typeof EXIT_CODES) {
     super(`Ended by ${signal}.`);
-    this.signal = signal;
+    this.exitCode = EXIT_CODES[signal];
   }
 }
 

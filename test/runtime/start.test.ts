@@ -52,8 +52,13 @@ class Start {
     return this.#child.exitCode;
   }
 
-  interrupt(): void {
-    this.#child.kill('SIGINT');
+  interrupt(signal: NodeJS.Signals = 'SIGINT'): void {
+    this.#child.kill(signal);
+  }
+
+  /** As `head` does when it has seen enough. */
+  readNoMore(): void {
+    this.#child.stdout?.destroy();
   }
 
   kill(): void {
@@ -144,6 +149,29 @@ describe('npm start', () => {
     start.kill();
     await until(async () => (await start.leftovers()).length === 0, 'nothing is left behind', 20_000);
   }).timeout(120_000);
+
+  it('ends in good order when nobody reads on', async () => {
+    start = await Start.run('--once', '--rows', '100');
+    await until(() => start.out.includes('\n'), 'it has said something', 60_000);
+    start.readNoMore();
+    assert.equal(await start.exitCode(), 141, start.err);
+    assert.equal(start.err, '');
+    assert.deepEqual(await start.leftovers(), []);
+  }).timeout(120_000);
+
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+    ['SIGTERM', 143],
+  ] as const) {
+    it(`leaves nothing behind when ${signal} comes while Node-RED starts`, async () => {
+      start = await Start.run('--once', '--rows', '100');
+      await until(() => start.out.includes('Starting Node-RED'), 'Node-RED starts', 60_000);
+      start.interrupt(signal);
+      assert.equal(await start.exitCode(), code, start.err);
+      assert.deepEqual(await start.leftovers(), []);
+    }).timeout(120_000);
+  }
 
   it('compares counts when the org only counts', async () => {
     start = await Start.run('--once', '--json', '--sink', '--rows', '3000');
