@@ -26,7 +26,7 @@ async function main(args: string[]): Promise<number> {
     await unlessAborted(bench(options, resources), interrupted);
     return 0;
   } catch (error) {
-    if (error instanceof Interrupted) return 130;
+    if (error instanceof Interrupted) return error.exitCode;
     console.error(error instanceof UsageError ? `${error.message}\n\n${USAGE}` : error);
     return error instanceof UsageError ? 2 : 1;
   } finally {
