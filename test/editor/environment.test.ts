@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { closeBrowser, type Editor, openEditor } from '../support/browser.ts';
-import { control } from './support/form.ts';
+import { control, openSections } from './support/form.ts';
 import { startWorld, VERSIONS, type World } from './support/world.ts';
 
 const RULE = { match: 'code', value: 'A', category: 'LOCK', retryable: '${RETRY}' };
@@ -79,5 +79,16 @@ for (const version of VERSIONS) {
         assert.equal((await editor.node('dead-letter')).createTable, expected);
       });
     }
+
+    it('show every field that the variable may make count', async () => {
+      for (const id of ['sf-bulk-create', 'conn2']) {
+        await editor.edit(id);
+        await openSections(editor);
+        const rows = editor.dialog.locator('.form-row[data-operation], .form-row[data-flow]');
+        assert.ok((await rows.count()) > 0);
+        for (const row of await rows.all()) assert.ok(await row.isVisible(), await row.innerText());
+        await editor.cancel();
+      }
+    });
   });
 }
