@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { parseTableName } from '../../src/database/identifiers.ts';
+import { compileOwnRules } from '../../src/failures/rules/own-rules.ts';
 import { checkCredentials } from '../../src/salesforce/credentials.ts';
 import { closeBrowser, type Editor, openEditor } from '../support/browser.ts';
 import { startWorld, VERSIONS, type World } from './support/world.ts';
@@ -35,6 +37,50 @@ const TABLES = [
   'x'.repeat(64),
   'ü'.repeat(32),
 ];
+
+const PATTERNS = [
+  'locked by .* user',
+  '\\\\1',
+  '(?P<name>a)',
+  '(?<name>a)',
+  'foo(?i)bar',
+  '(?-i)a',
+  '(?i:a|b)+?',
+  '\\12[\\d\\]]\\x{10FFFF}\\pL\\p{Greek}',
+  '\\Q(?=[\\E',
+  '[(?=]',
+  '[]a](a)?',
+  'a{1000',
+  'a{1,1001,}',
+  '(?=a)b',
+  '(?<!a)b',
+  '(?>a)',
+  '(a)\\1',
+  '(?<x>a)\\k<a>',
+  '\\u00e9',
+  '\\e',
+  '\\h',
+  '[^]',
+  'a{1001}',
+  'a{2,1001}',
+  'a**',
+  '*a',
+  'a|+',
+  '(a',
+  'a)',
+  '[a',
+  'a\\',
+  'a'.repeat(1001),
+];
+/** Refused for its size, which only the compiled pattern tells. */
+const TOO_LARGE = '.{600}';
+
+const BITS = fc.constantFrom(
+  ...'ab1,-()[]{}|*+?.^$\\',
+  ...['(?', '(?:', '(?i)', '(?P<n>', '(?=', '(?<', '[^', '[[:alpha:]]', '{2}', '{1,', '{1001}', '|('],
+  ...['\\1', '\\12', '\\8', '\\d', '\\e', '\\b', '\\Q', '\\E', '\\x{', '\\pL', '\\.', '\\u', '\\\\', 'é'],
+);
+const ANY_PATTERN = fc.array(BITS, { minLength: 1, maxLength: 9 }).map((bits) => bits.join(''));
 
 interface Definition {
   RED: {
@@ -108,6 +154,50 @@ for (const version of VERSIONS) {
         verdicts.map((verdict) => verdict === true),
         [true, true, true, true, false, false, false, false],
       );
+    });
+
+    const ruleOf = (value: string) =>
+      ({ match: 'regex', value, category: 'OTHER', retryable: false }) as const;
+    const compile = (value: string) => compileOwnRules([ruleOf(value)]);
+
+    it('of a pattern are those of the runtime', async () => {
+      const verdicts = await judged(
+        'sf-failure-classify',
+        'rules',
+        PATTERNS.map((value) => [ruleOf(value)]),
+      );
+      assert.deepEqual(
+        PATTERNS.map((value, at) => [value, verdicts[at] === true]),
+        PATTERNS.map((value) => [value, passes(() => compile(value))]),
+      );
+    });
+
+    it('refuse no pattern that the runtime takes', async () => {
+      const patterns = fc.sample(ANY_PATTERN, { numRuns: 5000, seed: 7 });
+      const verdicts = await judged(
+        'sf-failure-classify',
+        'rules',
+        patterns.map((value) => [ruleOf(value)]),
+      );
+      const refused = patterns.filter((_, at) => verdicts[at] !== true);
+      assert.ok(refused.length > 1000 && refused.length < 4500, String(refused.length));
+      assert.deepEqual(
+        refused.filter((value) => passes(() => compile(value))),
+        [],
+      );
+    });
+
+    it('of a pattern that only the runtime can judge are shown, and kept', async () => {
+      await editor.edit('sf-failure-classify');
+      await editor.dialog.getByText('rule', { exact: true }).click();
+      await editor.dialog.getByLabel('If the error', { exact: true }).selectOption('regex');
+      await editor.dialog.getByLabel('Value', { exact: true }).fill(TOO_LARGE);
+      await editor.dialog.getByText('the regular expression is too large').waitFor();
+      await editor.ok();
+      const { valid, validationErrors } = await editor.node('sf-failure-classify');
+      assert.equal(valid, false);
+      assert.match(String(validationErrors), /too large/);
+      await editor.load();
     });
 
     it('let pass what is not given, where the runtime has a default', async () => {
