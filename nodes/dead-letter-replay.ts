@@ -161,12 +161,12 @@ function endClaim(replay: Replay, claimId: string, end: ClaimEnd): Promise<void>
 /** Letters whose records Salesforce did not get to are dead again, whatever becomes of the rest of their claims. */
 function lettersIn(replay: Replay): ClaimedLetters {
   return {
-    find: async (claimIds, unprocessed) => {
+    find: async (claimIds, unprocessed, known) => {
       const found: ClaimLetters[] = [];
       for (const claimId of claimIds) {
         if (unprocessed.size === 0) break;
         const letters = await replay.lettersOf(claimId);
-        const own = letters.filter(({ record }) => unprocessed.take(record));
+        const own = letters.filter(({ id, record }) => !known.has(id) && unprocessed.take(record));
         if (own.length > 0) found.push({ claimId, letters: own.map(({ id }) => id) });
       }
       return found;

@@ -11,7 +11,7 @@ import { groupByJob, jobOfFailures } from './shared/failure-batches.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
 import { type Input, onInput } from './shared/runner.ts';
-import { stopsOnError } from './shared/sequence-registry.ts';
+import { isBrokenOff, stopsOnError } from './shared/sequence-registry.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
 import { loadError, useCatalogue } from './shared/texts.ts';
@@ -77,7 +77,7 @@ async function retry(input: Input<Settings>): Promise<Outcome> {
   const all: Outcome = { succeeded: [], failed: [] };
   const groups = groupByJob(readBatch<Failure>(input.message).rows);
   for (const [at, failures] of groups.entries()) {
-    const { succeeded, failed, broken } = await retryGroup(failures, input);
+    const { succeeded, failed, broken } = await retryGroup(failures, input, groups.length === 1);
     all.succeeded.push(...succeeded);
     all.failed.push(...failed);
     if (broken === undefined) continue;
@@ -90,6 +90,7 @@ async function retry(input: Input<Settings>): Promise<Outcome> {
 async function retryGroup(
   failures: Failure[],
   { message, settings, signal }: Input<Settings>,
+  isOnlyJob: boolean,
 ): Promise<Outcome> {
   const { connection } = settings;
   try {
@@ -98,7 +99,9 @@ async function retryGroup(
     const hold = await connection.holdFor(job.id, signal);
     const meter = connection.meters.of(job.id);
     // A job of one of our loads, read by a sender that stops: it is parked, and its results are sent again.
-    const comesAgain = hold !== undefined && stopsOnError(message);
+    const comesAgain = hold !== undefined && isOnlyJob && stopsOnError(message);
+    // Its sender has stopped already: of a job that is read again, no more than one batch may be in doubt.
+    if (comesAgain && isBrokenOff(message)) return { succeeded: [], failed: [] };
     const result = await settings.retry.retry(failures, job, { signal, hold, meter, comesAgain });
     settlements.find(job.id)?.noteRetried(result.succeeded.map(({ key }) => key));
     return result;

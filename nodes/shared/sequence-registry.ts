@@ -51,8 +51,12 @@ export function registerSequence(id: string, { stopsOnError = true } = {}): void
 /** The message is of a sequence that an error breaks off, or that is broken off: its sender does not call the job settled. */
 export function stopsOnError(message: Message): boolean {
   const mark = sequenceMark(message);
-  if (mark === undefined) return false;
-  return open.get(mark.id)?.stopsOnError ?? ended.get(mark.id)?.state === 'broken-off';
+  return (mark !== undefined && open.get(mark.id)?.stopsOnError) ?? isBrokenOff(message);
+}
+
+export function isBrokenOff(message: Message): boolean {
+  const mark = sequenceMark(message);
+  return mark !== undefined && ended.get(mark.id)?.state === 'broken-off';
 }
 
 /** The first end counts. A listener that throws is named by `failed`, and the others are told all the same. */

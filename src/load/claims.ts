@@ -13,8 +13,12 @@ export interface SentClaim {
 
 /** A replay, as the jobs see it that hold its records. */
 export interface ClaimedLetters {
-  /** The letters in these claims whose records the bag holds. They leave the bag; nothing else is changed. */
-  find(claimIds: readonly string[], unprocessed: RecordBag): Promise<ClaimLetters[]>;
+  /** The letters in these claims, beside `known` ones, whose records the bag holds. They leave the bag; nothing else is changed. */
+  find(
+    claimIds: readonly string[],
+    unprocessed: RecordBag,
+    known: ReadonlySet<string>,
+  ): Promise<ClaimLetters[]>;
   /** Takes letters out of their claims, so that they are dead again. Returns how many: others are out, or not its own. */
   giveBack(letters: readonly ClaimLetters[]): Promise<number>;
 }
@@ -49,9 +53,13 @@ export class Claims extends EventEmitter<{ ended: [claimId: string, end: ClaimEn
   }
 
   /** Whose records Salesforce did not get to: they are as if they had not been sent. */
-  async lettersOf(claimIds: readonly string[], unprocessed: RecordBag): Promise<ClaimLetters[]> {
+  async lettersOf(
+    claimIds: readonly string[],
+    unprocessed: RecordBag,
+    known: ReadonlySet<string>,
+  ): Promise<ClaimLetters[]> {
     const found: ClaimLetters[] = [];
-    for (const replay of this.#replays) found.push(...(await replay.find(claimIds, unprocessed)));
+    for (const replay of this.#replays) found.push(...(await replay.find(claimIds, unprocessed, known)));
     return found;
   }
 

@@ -81,6 +81,7 @@ export class SalesforceConnection {
   readonly watcher: JobWatcher;
   readonly loads = new RunningLoads();
   #scratch: Promise<Scratch> | undefined;
+  #givingBack: Promise<void> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
     this.session = options.session;
@@ -200,7 +201,14 @@ export class SalesforceConnection {
    * ones: none is lost, and none loaded twice. Where it errs is a replay whose node was not there for the note: its letters
    * count as loaded, which the log says.
    */
-  async giveBackUnprocessed(results: JobResults, signal: AbortSignal): Promise<void> {
+  giveBackUnprocessed(results: JobResults, signal: AbortSignal): Promise<void> {
+    // One job after the other: each has to know which letters the one before has noted.
+    const given = this.#givingBack.then(() => this.#giveBack(results, signal));
+    this.#givingBack = given.catch(() => {});
+    return given;
+  }
+
+  async #giveBack(results: JobResults, signal: AbortSignal): Promise<void> {
     const { job, counts } = results;
     const known = counts.unprocessed > 0 ? await this.ledger.findJob(job.id) : undefined;
     if (!known || known.claimIds.length === 0) return;
@@ -216,7 +224,7 @@ export class SalesforceConnection {
     const bag = new RecordBag(known.job.columns);
     for await (const rows of results.rows('unprocessedrecords', BAG_ROWS, signal))
       for (const row of rows) bag.add(row);
-    const letters = await claims.lettersOf(known.claimIds, bag);
+    const letters = await claims.lettersOf(known.claimIds, bag, await this.#givenBackBeside(known));
     if (bag.size > 0) {
       this.log.warn(
         `Job ${id}: ${bag.size} records that Salesforce did not process are those of no letter that is being replayed, ` +
@@ -225,6 +233,13 @@ export class SalesforceConnection {
     }
     // As long as none is found the next reading may, when the replay's node is there again.
     return letters.length === 0 ? letters : this.ledger.noteGivenBack(id, letters);
+  }
+
+  /** Letters that other jobs of the run have noted, perhaps not given back yet: an equal one of ours is another. */
+  async #givenBackBeside({ runId, job }: LedgerJob): Promise<Set<string>> {
+    const jobs = await this.ledger.jobsOfRun(runId);
+    const others = jobs.filter((known) => known.job.id !== job.id);
+    return new Set(others.flatMap(({ givenBack }) => givenBack ?? []).flatMap(({ letters }) => letters));
   }
 
   /** Begins to account for a job's records; the dead letters and write-backs behind find it by the job. */

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
-import { isLoadError } from '../../src/errors.ts';
+import { isLoadError, LoadError } from '../../src/errors.ts';
+import { claims } from '../../src/load/claims.ts';
+import type { SalesforceConnection } from '../../src/load/connection.ts';
+import type { JobResults } from '../../src/load/results.ts';
+import { aJob, aLoad } from '../database/ledger/ledger-samples.ts';
 import { connectTo } from '../support/loads.ts';
 
 describe('connection', () => {
@@ -12,6 +17,73 @@ describe('connection', () => {
     org = await startOrg();
   });
   after(() => org.close());
+
+  describe('letters whose records Salesforce did not process', () => {
+    const EQUAL = { LastName: 'same', External_Id__c: '' };
+    let connection: SalesforceConnection;
+    let inClaim: Set<string>;
+    let isAway: boolean;
+    let endReplay: () => void;
+
+    /** The replay of two equal letters, one in each of two jobs. */
+    beforeEach(async () => {
+      connection = connectTo(org);
+      inClaim = new Set(['1', '2']);
+      isAway = false;
+      endReplay = claims.onUnprocessed({
+        find: async (_claimIds, bag, known) => {
+          const letters = [...inClaim].filter((id) => !known.has(id) && bag.take(EQUAL));
+          return letters.length === 0 ? [] : [{ claimId: 'claim', letters }];
+        },
+        giveBack: async (found) => {
+          if (isAway) throw new LoadError('DB_UNAVAILABLE', 'away');
+          return found.flatMap(({ letters }) => letters).filter((id) => inClaim.delete(id)).length;
+        },
+      });
+    });
+    afterEach(async () => {
+      endReplay();
+      await connection.close();
+    });
+
+    async function unprocessedJobs(): Promise<JobResults[]> {
+      const { ledger } = connection;
+      const hold = await ledger.acquire(aLoad());
+      assert.ok(hold);
+      const { runId } = await ledger.beginRun(hold, randomUUID());
+      const jobs = [0, 1].map((index) => aJob({ index, runId, records: 1 }));
+      for (const job of jobs) await ledger.addJob(hold, { job, runId, carried: {}, claimIds: ['claim'] });
+      return jobs.map(
+        (job) =>
+          ({
+            job,
+            counts: { unprocessed: 1 },
+            rows: async function* () {
+              yield [EQUAL];
+            },
+          }) as unknown as JobResults,
+      );
+    }
+    const { signal } = new AbortController();
+
+    it('are all given back, also where one was noted and the giving back failed', async () => {
+      const [first, second] = await unprocessedJobs();
+      assert.ok(first && second);
+      isAway = true;
+      await assert.rejects(connection.giveBackUnprocessed(first, signal), { code: 'DB_UNAVAILABLE' });
+      isAway = false;
+      await connection.giveBackUnprocessed(second, signal);
+      await connection.giveBackUnprocessed(first, signal);
+      assert.deepEqual([...inClaim], []);
+    });
+
+    it('are all given back when two results nodes read at the same time', async () => {
+      await Promise.all(
+        (await unprocessedJobs()).map((results) => connection.giveBackUnprocessed(results, signal)),
+      );
+      assert.deepEqual([...inClaim], []);
+    });
+  });
 
   describe('scratch', () => {
     const { TMPDIR } = process.env;

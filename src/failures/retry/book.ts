@@ -125,7 +125,9 @@ export class RetryBook {
       const ended = doubtful.map((item) => this.giveUpInDoubt(item, why));
       if (!ledgerIsAway) await unlessItFails(() => this.end(ended));
     }
-    return this.items.filter((item) => this.isOpen(item) && !item.inDoubt);
+    // What an earlier delivery made of a record that this run had no turn for, only the ledger knows.
+    const isUnknown = (item: RetryItem) => comesAgain && ledgerIsAway && !this.#begun.has(item);
+    return this.items.filter((item) => this.isOpen(item) && !item.inDoubt && !isUnknown(item));
   }
 
   async #takeUpUnbegun(): Promise<void> {

@@ -154,6 +154,12 @@ describe('a retry that breaks half-way', () => {
       [keysOf(succeeded), failed, keysOf(broken.rest)],
       [['key C-1', 'key C-2'], [], ['key C-3', 'key C-4', 'key C-5']],
     );
+    const again = await deliver(five(), { ledger: new LeavingLedger(world.clock) }, true);
+    assert.deepEqual(
+      keysOf(again.broken?.rest),
+      [],
+      'what nobody could ask the ledger about waits for the next delivery',
+    );
   });
 
   it('hands nothing out once another process has taken the load over', async () => {
