@@ -41,6 +41,10 @@ export class AdminError extends Error {
   }
 }
 
+export function tooManyRequests(): AdminError {
+  return new AdminError('TOO_MANY_REQUESTS', 429, 'Too many requests. Try again in a minute.');
+}
+
 const PATIENCE_MS = 15_000;
 
 export function registerEndpoint(RED: Red, endpoint: Endpoint, clock: Clock = systemClock): void {
@@ -63,8 +67,7 @@ async function answer(
 ): Promise<unknown> {
   const id = request.params.id ?? '';
   const end = limit.begin(id);
-  if (end === undefined)
-    throw new AdminError('TOO_MANY_REQUESTS', 429, 'Too many requests. Try again in a minute.');
+  if (end === undefined) throw tooManyRequests();
   const answered = new AbortController();
   const signal = abortAfter(endpoint.patienceMs ?? PATIENCE_MS, clock, answered.signal);
   try {

@@ -38,6 +38,34 @@ describe('admin endpoints of sf-failure-classify', () => {
     assert.match(body.message, /backreferences/);
   });
 
+  it('compiles rules once for all texts that are tried, and anew when they change', async () => {
+    const worst = { match: 'regex', value: '(?i)(?:\\w?){240}Z9', category: 'OTHER', retryable: false };
+    const rules = Array.from({ length: 200 }, () => worst);
+    const asked = async (more: object[]) => {
+      const begun = performance.now();
+      const { body } = await admin.post('classify/try', {
+        text: ERROR,
+        ruleSet: 'complete',
+        rules: [...more, ...rules],
+      });
+      return { rule: body.rule, ms: performance.now() - begun };
+    };
+    const first = await asked([]);
+    const again = [await asked([]), await asked([]), await asked([])];
+    assert.ok(Math.min(...again.map(({ ms }) => ms)) < first.ms / 3, JSON.stringify([first, again]));
+    const changed = await asked([
+      { match: 'contains', value: 'LastName', category: 'SETUP', retryable: true },
+    ]);
+    assert.equal(changed.rule, 'own rule 1');
+  });
+
+  it('bounds how often rules are tried', async () => {
+    const statuses: number[] = [];
+    for (let call = 0; call < 61; call += 1)
+      statuses.push((await admin.post('classify/try', { text: ERROR, ruleSet: 'mule', rules: [] })).status);
+    assert.deepEqual(statuses, [...Array(60).fill(200), 429]);
+  });
+
   it('lists the built-in rules in order', async () => {
     const { body } = await admin.get('classify/rules?ruleSet=mule');
     assert.match(body[0].name, /DUPLICATE/);

@@ -142,6 +142,16 @@ describe('admin endpoints of sf-connection', () => {
     assert.equal(describes(), first + 1);
   });
 
+  it('bounds how often somebody who may only read makes it ask the org anew', async () => {
+    admin.denied.add('sf-bulk.write');
+    const ask = async (path: string) => (await admin.get(`connection/c1/${path}`)).status;
+    const statuses: number[] = [];
+    for (let call = 0; call < 7; call += 1)
+      statuses.push(await ask('objects?fresh=true'), await ask('fields?object=Contact&fresh=true'));
+    assert.deepEqual(statuses, [...Array(12).fill(200), 429, 429]);
+    assert.equal(await ask('fields?object=Contact'), 200);
+  });
+
   it('names an object that is not there', async () => {
     const { status, body } = await admin.get('connection/c1/fields?object=Nothing__c');
     assert.deepEqual([status, body.code], [400, 'CONFIG_INVALID']);
