@@ -17,10 +17,8 @@ export interface Red {
   log: Log;
   settings: Settings;
   util: Util;
-  comms: { publish(topic: string, data: unknown, retain?: boolean): void };
   httpAdmin: HttpAdmin;
   auth: { needsPermission(permission: string): RequestHandler };
-  version(): string;
   /** A text of the package's catalogue. */
   _(key: string, values?: Record<string, unknown>): string;
 }
@@ -112,9 +110,7 @@ export interface CompleteEvent {
 
 export interface Log {
   readonly ERROR: number;
-  info(text: string): void;
   warn(text: string): void;
-  error(text: string): void;
   addHandler(handler: EventEmitter): void;
   removeHandler(handler: EventEmitter): void;
 }
@@ -134,9 +130,6 @@ export interface Settings {
 }
 
 export interface Util {
-  generateId(): string;
-  cloneMessage<T>(message: T): T;
-  getMessageProperty(message: Message, property: string): unknown;
   evaluateNodeProperty(
     value: string,
     type: string,

@@ -2,7 +2,7 @@ import { type LoadError, reasonOf } from '../../src/errors.ts';
 import type { Message, Node, Red } from './red.ts';
 import { text as fixed, loadError } from './texts.ts';
 
-export type TypedInputType = 'str' | 'num' | 'bool' | 'json' | 'msg' | 'flow' | 'global' | 'env' | 'jsonata';
+export type TypedInputType = 'str' | 'num' | 'json' | 'msg' | 'env' | 'jsonata';
 
 /** A property whose value the editor's typed input holds as a text and a type, to be evaluated for each message. */
 export class TypedInput {
@@ -61,7 +61,6 @@ export class TypedInput {
 function problemOf(text: string, type: TypedInputType): string | undefined {
   if (text === '') return undefined;
   if (type === 'num' && !Number.isFinite(Number(text))) return fixed('problem.noNumber');
-  if (type === 'bool' && text !== 'true' && text !== 'false') return fixed('problem.noBoolean');
   if (type !== 'json') return undefined;
   const { problem } = attempt(() => JSON.parse(text));
   return problem && fixed('problem.json', { reason: problem });

@@ -206,13 +206,12 @@ describe('the settings of a node', () => {
   });
 
   describe('with typed inputs', () => {
-    const TYPES = ['str', 'num', 'bool', 'json', 'msg', 'env', 'jsonata'] as const;
+    const TYPES = ['str', 'num', 'json', 'msg', 'env', 'jsonata'] as const;
     const message = { payload: { limit: 3 } };
 
     for (const [value, type, expected] of [
       ['a', 'str', 'a'],
       ['12', 'num', 12],
-      ['true', 'bool', true],
       ['[1, "b"]', 'json', [1, 'b']],
       [[1, 2], 'json', [1, 2]],
       ['payload.limit', 'msg', 3],
@@ -234,7 +233,6 @@ describe('the settings of a node', () => {
       ['[1', 'json', /limit is not valid JSON/],
       ['$sum(', 'jsonata', /limit is not valid JSONata/],
       ['x', 'num', /limit must be a number/],
-      ['x', 'bool', /limit must be true or false/],
       ['x', 'date', /limitType must be one of str/],
     ] as const) {
       it(`refuses ${JSON.stringify(value)} as ${type} at once`, async () => {
