@@ -101,6 +101,56 @@ for (const version of VERSIONS) {
       assert.deepEqual(editor.errors, []);
     });
 
+    it('what leaves its subflow, or returns to a link call, leads on', async () => {
+      const classify = {
+        type: 'sf-failure-classify',
+        name: '',
+        ruleSet: 'complete',
+        rules: [],
+        x: 150,
+        y: 50,
+      };
+      const results = {
+        type: 'sf-bulk-results',
+        name: '',
+        connection: 'conn',
+        batchSize: 10,
+        x: 150,
+        y: 150,
+      };
+      const ports = (id: string, count: number) =>
+        Array.from({ length: count }, (_, port) => ({ x: 400, y: 50 * port, wires: [{ id, port }] }));
+      await world.nodeRed.deploy([
+        ...(await world.nodeRed.flows()),
+        { id: 'sub', type: 'subflow', name: 'S', in: [], out: [...ports('inside', 2), ...ports('read', 4)] },
+        { ...classify, id: 'inside', z: 'sub', wires: [[], []] },
+        { ...results, id: 'read', z: 'sub', wires: [[], [], [], []] },
+        { id: 'other', type: 'tab', label: 'Called' },
+        { id: 'enter', type: 'link in', z: 'other', name: '', links: [], x: 50, y: 50, wires: [['called']] },
+        { ...classify, id: 'called', z: 'other', wires: [['back'], ['back']] },
+        {
+          id: 'back',
+          type: 'link out',
+          z: 'other',
+          name: '',
+          mode: 'return',
+          links: [],
+          x: 350,
+          y: 50,
+          wires: [],
+        },
+      ]);
+      await editor.load();
+      for (const id of ['inside', 'read', 'called']) {
+        await editor.edit(id);
+        assert.equal(await editor.dialog.locator('.sf-bulk-hints').count(), 0, id);
+        await editor.cancel();
+      }
+      await editor.edit('sf-bulk-results');
+      assert.equal(await editor.dialog.locator('.sf-bulk-hints').count(), 1);
+      await world.deploy();
+    });
+
     it('a node that was dropped just now has none', async () => {
       for (const port of [0, 1]) await cut('sf-bulk-poll', port);
       await cut('sf-bulk-create', 0);
