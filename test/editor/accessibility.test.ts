@@ -94,6 +94,24 @@ for (const { version, theme } of LOOKS) {
       await editor.cancel();
     });
 
+    it('removing rows by keyboard leaves the focus in the list', async () => {
+      await editor.edit('sync-writeback');
+      const rows = editor.dialog.locator(
+        'ol.red-ui-editableList-list > li:not(.red-ui-editableList-item-deleting)',
+      );
+      const removes = rows.getByRole('button', { name: 'Remove this row' });
+      const second = await removes.nth(1).elementHandle();
+      await removes.first().focus();
+      await editor.page.keyboard.press('Enter');
+      assert.ok(await second?.evaluate((button) => button === button.ownerDocument.activeElement));
+      assert.equal(await rows.count(), 1);
+      await editor.page.keyboard.press('Enter');
+      assert.equal(await rows.count(), 0);
+      await editor.page.keyboard.press('Enter');
+      assert.equal(await rows.count(), 1, 'the focus is on the button for a new row');
+      await editor.cancel();
+    });
+
     it('every control can be reached with the Tab key and shows where the focus is', async () => {
       await editor.edit('sf-bulk-create');
       await editor.dialog.getByText('field', { exact: true }).click();
