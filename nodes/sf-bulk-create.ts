@@ -164,12 +164,7 @@ async function take(
     }
     return { rows, spec: specOf(input) };
   };
-  try {
-    await output.last(await intake.take(input.message, read, input.signal, (group) => output.group(group)));
-  } catch (error) {
-    output.breakOff(error);
-    throw error;
-  }
+  output.whole(await intake.take(input.message, read, input.signal, (group) => output.group(group)));
   return records;
 }
 

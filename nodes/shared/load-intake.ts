@@ -5,7 +5,7 @@ import type { SentClaim } from '../../src/load/claims.ts';
 import type { CsvSource, Rejected } from '../../src/load/job-files.ts';
 import { carriedBy } from '../../src/load/kept-message.ts';
 import type { Load } from '../../src/load/load.ts';
-import { RejectedRecords } from '../../src/load/rejected.ts';
+import { type RejectedGroup, RejectedRecords } from '../../src/load/rejected.ts';
 import type { Run } from '../../src/load/run.ts';
 import type { SourceRecord } from '../../src/record.ts';
 import { orAborted } from '../../src/time-limit.ts';
@@ -24,9 +24,17 @@ export type ReadMessage = () => { rows: Rows; spec: JobSpec };
 export interface Taken {
   /** Null: its run had broken off before. */
   runId: string | null;
-  /** Records that cannot be sent. */
+  /** Records of an array that cannot be sent. */
   rejected: Failure[];
 }
+
+/** Records of a CSV that cannot be sent. */
+export interface TakenGroup extends RejectedGroup<Failure> {
+  runId: string;
+}
+
+/** Resolves when it is sent, for the last one when all are through; what it rejects with breaks the run off. */
+export type OnRejected = (group: TakenGroup) => Promise<void>;
 
 /** Where a message stands in its sequence; one without a sequence is first and last. */
 interface Place {
@@ -80,7 +88,7 @@ export class LoadIntake {
   /**
    * Takes the rows of one message. Resolves, with the records that cannot be sent, for a tracked sequence as soon as the
    * rows are in scratch files, because its source can be asked again; for any other once they are in closed jobs. Of a CSV
-   * full groups of such records go to `onRejected` before, and no more is read until it resolves.
+   * such records go to `onRejected` before, in groups; no more is read until it resolves.
    *
    * @throws what broke the run off; of a tracked sequence only one message tells, the rest passes without a word. The
    *   signal's reason, at once, when it is aborted: the run is broken off then, too
@@ -89,7 +97,7 @@ export class LoadIntake {
     message: Message,
     read: ReadMessage,
     signal: AbortSignal,
-    onRejected: (taken: Taken) => Promise<void>,
+    onRejected: OnRejected,
   ): Promise<Taken> {
     const place = placeOf(message);
     const broken = place.id === undefined ? undefined : this.#brokenOff.get(place.id);
@@ -168,18 +176,22 @@ export class LoadIntake {
     gathering: Gathering,
     message: Message,
     read: ReadMessage,
-    onRejected: (taken: Taken) => Promise<void>,
+    onRejected: OnRejected,
   ): Promise<Taken> {
     const run = await gathering.run;
     const { rows, spec } = read();
     gathering.rejected ??= new RejectedRecords(run.id);
     const { rejected } = gathering;
-    const taken = (refused: Rejected[]): Taken => ({
-      runId: run.id,
-      rejected: refused.map((one) => rejected.asFailure(one)),
-    });
-    if ('records' in rows) return taken(await run.write(rows.records, spec, claimOf(message, rows.records)));
-    return taken(await run.writeCsv(rows.csv, spec, (refused) => onRejected(taken(refused))));
+    const runId = run.id;
+    const asFailures = (refused: Rejected[]) => refused.map((one) => rejected.asFailure(one));
+    if ('records' in rows) {
+      const refused = await run.write(rows.records, spec, claimOf(message, rows.records));
+      return { runId, rejected: asFailures(refused) };
+    }
+    await run.writeCsv(rows.csv, spec, (group) =>
+      onRejected({ ...group, runId, rejected: asFailures(group.rejected) }),
+    );
+    return { runId, rejected: [] };
   }
 
   /** In the background: no batch of a tracked sequence waits for the end of the upload, so Catch nodes hear of a failure. */

@@ -1,5 +1,5 @@
 import { OutputSequence } from './batches.ts';
-import type { Taken } from './load-intake.ts';
+import type { Taken, TakenGroup } from './load-intake.ts';
 import type { Message, Node, Red } from './red.ts';
 import type { Input } from './runner.ts';
 import { openSequence, type TrackedSequence } from './tracked-sequence.ts';
@@ -10,9 +10,9 @@ const OUTPUT = 1;
 const SEQUENCE = { maxInFlight: 4, onError: 'stop', stuckAfter: 600 } as const;
 
 /**
- * The records of one message that cannot be sent, on their way out as one sequence. Usually they are one batch, when the
- * message is taken. Of a CSV there may be any number: full groups leave while it is read, tracked (design §5), so that the
- * reading waits for the nodes behind.
+ * The records of one message that cannot be sent, on their way out as one sequence. Usually they are one batch. Of a CSV
+ * there may be any number: full groups leave while it is read, tracked (design §5), so that the reading waits for the nodes
+ * behind. All are through before the last row is loaded: an error behind always finds a run that it can break off.
  */
 export class RejectedOutput {
   readonly #RED: Red;
@@ -30,25 +30,32 @@ export class RejectedOutput {
     this.#carriedBy = carriedBy;
   }
 
-  /** A group of which more follow; resolves when it is sent. */
-  async group(taken: Taken): Promise<void> {
-    const { send, message, signal } = this.#input;
-    this.#sequence ??= openSequence(this.#RED, this.#node, { ...SEQUENCE, send, message, signal });
-    await this.#sequence.send(this.#batch(taken, false), OUTPUT);
+  /** All that there are. */
+  whole(taken: Taken): void {
+    if (taken.rejected.length > 0) this.#input.send([null, this.#batch(taken, true), null]);
   }
 
-  /** The rest, which may be none; resolves when all is through that was sent in groups. */
-  async last(taken: Taken): Promise<void> {
-    if (this.#sequence) {
-      await this.#sequence.send(this.#batch(taken, true), OUTPUT);
-      await this.#sequence.finished();
-    } else if (taken.rejected.length > 0) {
-      this.#input.send([null, this.#batch(taken, true), null]);
+  /** Resolves when it is sent, of several the last one when all are through. The run's end ends them, too. */
+  async group(group: TakenGroup): Promise<void> {
+    if (group.isLast && !this.#sequence) {
+      this.whole(group);
+      group.sent();
+      return;
     }
+    this.#sequence ??= this.#open(group.signal);
+    await this.#sequence.send(this.#batch(group, group.isLast), OUTPUT);
+    group.sent();
+    if (group.isLast) await this.#sequence.finished();
   }
 
-  breakOff(reason: unknown): void {
-    this.#sequence?.breakOff(reason);
+  #open(runOver: AbortSignal): TrackedSequence {
+    const { send, message, signal } = this.#input;
+    return openSequence(this.#RED, this.#node, {
+      ...SEQUENCE,
+      send,
+      message,
+      signal: AbortSignal.any([signal, runOver]),
+    });
   }
 
   #batch({ runId, rejected }: Taken, last: boolean): Message {

@@ -4,8 +4,9 @@ import type { Job, JobSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SourceRecord } from '../record.ts';
 import type { SentClaim } from './claims.ts';
-import type { CsvSource, JobFile, JobFileWriter, OnRejected, Rejected } from './job-files.ts';
+import type { CsvSource, JobFile, JobFileWriter, Rejected } from './job-files.ts';
 import { sumReceipts } from './receipts.ts';
+import type { RejectedGroup } from './rejected.ts';
 import { RunClaims } from './run-claims.ts';
 import { RunJobs } from './run-jobs.ts';
 import type { Uploader } from './upload.ts';
@@ -118,16 +119,29 @@ export class Run {
     return rejected;
   }
 
-  /** The same with CSV text, of which full groups of rejected records go to `onRejected` as they come. */
-  async writeCsv(source: CsvSource, spec: JobSpec, onRejected: OnRejected): Promise<Rejected[]> {
+  /**
+   * The same with CSV text, of which rejected records go to `onRejected` as they come. It must be through with them before
+   * the last row is loaded: what it rejects with breaks the run off.
+   */
+  async writeCsv(
+    source: CsvSource,
+    spec: JobSpec,
+    onRejected: (group: RejectedGroup<Rejected>) => Promise<void>,
+  ): Promise<void> {
     const files = await this.#filesFor(spec);
-    const onGroup: OnRejected = async (group) => {
-      await onRejected(group);
-      this.#rejected += group.length;
+    const { signal } = this.#stop;
+    const handOn = (rejected: Rejected[], isLast: boolean) => {
+      const sent = () => {
+        this.#rejected += rejected.length;
+      };
+      return onRejected({ rejected, isLast, sent, signal });
     };
-    const rejected = await this.#guard(files.writeCsv(source, this.#stop.signal, onGroup));
-    this.#rejected += rejected.length;
-    return rejected;
+    const write = async () => {
+      const rest = await files.writeCsv(source, signal, (group) => handOn(group, false));
+      signal.throwIfAborted();
+      await handOn(rest, true);
+    };
+    await this.#guard(write());
   }
 
   /** Every row has arrived: resolves when all of them are in closed jobs. */

@@ -95,6 +95,25 @@ describe('Load', () => {
     assert.equal([...org.records('Load_Test__c')].length, 0);
   });
 
+  it('counts the rejected records of a CSV that had left when it was broken off, and tells the next to stay', async () => {
+    const spec = { ...INSERT_LOAD_TEST, operation: 'update' } as const;
+    const run = await under.load.beginRun({ openedAt: Date.now(), carried: {} });
+    const groups: boolean[] = [];
+    const writing = run.writeCsv(`Id,Name\n${',Row\n'.repeat(3500)}`, spec, async ({ sent, signal }) => {
+      groups.push(signal.aborted);
+      sent();
+      if (groups.length < 2) return;
+      void run.breakOff(new Error('the select failed'));
+      await new Promise((_, reject) => {
+        if (signal.aborted) reject(signal.reason);
+      });
+    });
+    await assert.rejects(writing, /the select failed/);
+    await until(() => under.receipts.length === 1, 'the run has its receipt');
+    assert.deepEqual([under.receipts[0]?.received, under.receipts[0]?.rejected], [2000, 2000]);
+    assert.deepEqual(groups, [false, false]);
+  });
+
   it('sends a file again to a new job when the answer to its upload is lost', async () => {
     org.faults.add({ method: 'PUT', path: /batches/, kind: 'drop-after', times: 1 });
     const records = loadTestRecords(100);

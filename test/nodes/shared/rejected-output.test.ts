@@ -3,6 +3,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import sfBulkCreate from '../../../nodes/sf-bulk-create.ts';
 import type { BatchParts } from '../../../nodes/shared/batches.ts';
 import type { Message } from '../../../nodes/shared/red.ts';
+import { sequenceMark } from '../../../nodes/shared/sequence-mark.ts';
+import { endSequence, registerSequence, sequenceState } from '../../../nodes/shared/sequence-registry.ts';
 import { type Org, startOrg } from '../../../sandbox/org/org.ts';
 import { isLoadError } from '../../../src/errors.ts';
 import type { Failure } from '../../../src/failure.ts';
@@ -41,7 +43,7 @@ describe('the rejected records of a CSV', () => {
       mapping: [],
       maxRecordsPerJob: 0,
       maxMegabytesPerJob: 100,
-      wires: [[], ['holding'], ['receipts?']],
+      wires: [['jobs?'], ['holding'], ['receipts?']],
     };
     return Bench.load({
       org,
@@ -51,11 +53,14 @@ describe('the rejected records of a CSV', () => {
     });
   }
 
-  /** Updates without an Id. */
-  const csv = (records: number) =>
-    `Id,Name\n${Array.from({ length: records }, (_, index) => `,Row ${index}\n`).join('')}`;
+  /** Updates without an Id, then some with one. */
+  const csv = (records: number, loadable = 0) =>
+    `Id,Name\n${',Row\n'.repeat(records)}${'a0X000000000001AAA,Row\n'.repeat(loadable)}`;
   const rows = ({ payload }: Message) => payload as Failure[];
   const untilFull = () => until(() => held.length === MOST_IN_FLIGHT, 'as many are on their way as may be');
+  const turns = async (count: number) => {
+    for (let passed = 0; passed < count; passed += 1) await turn();
+  };
   const receiptOf = async (bench: Bench): Promise<Receipt> => {
     await until(() => bench.at('receipts?').length === 1, 'the run has its receipt');
     const [message] = bench.at('receipts?');
@@ -72,7 +77,7 @@ describe('the rejected records of a CSV', () => {
     const messages: Message[] = [];
     for (let left = 11; left > 0; left -= 1) {
       if (left >= MOST_IN_FLIGHT) await untilFull();
-      for (let turns = 0; turns < 20; turns += 1) await turn();
+      await turns(20);
       assert.equal(held.length, Math.min(left, MOST_IN_FLIGHT));
       assert.equal(isTaken, false);
       const [first] = held.splice(0, 1);
@@ -133,5 +138,48 @@ describe('the rejected records of a CSV', () => {
     assert.equal(await handled(bench.node('n'), { reset: true }), undefined);
     assert.ok(isLoadError(await taken, 'LOAD_BROKEN_OFF'));
     assert.equal(held.length, MOST_IN_FLIGHT);
+  });
+
+  describe('after the last row is read', () => {
+    const READ = 1500;
+    const LOADABLE = 50;
+    const untilRead = (messages: number) => until(() => held.length === messages, 'all have left');
+    const mark = { id: 'outer', index: 0, openedAt: 1 };
+    const end = () =>
+      endSequence(mark.id, { state: 'over', error: undefined }, (error) => assert.fail(String(error)));
+
+    for (const [whose, more] of [
+      ['a message of its own', {}],
+      ['a sequence that an error breaks off', { _sequence: mark }],
+      ['a sequence that an error does not break off', { _sequence: mark }],
+    ] as const) {
+      it(`are waited for before it is loaded, and break the run off: ${whose}`, async () => {
+        registerSequence(mark.id, { stopsOnError: !whose.includes('not') });
+        const bench = await load(`late, ${whose}`);
+        const taken = handled(bench.node('n'), { payload: csv(READ, LOADABLE), ...more });
+        await untilRead(2);
+        await turns(20);
+        assert.deepEqual(bench.at('jobs?'), []);
+        held[0]?.done(new Error('no room'));
+        const error = await taken;
+        end();
+        assert.ok(isLoadError(error, 'LOAD_BROKEN_OFF'), String(error));
+        const { complete, rejected, uploaded } = await receiptOf(bench);
+        assert.deepEqual([complete, rejected, uploaded], [false, READ, 0]);
+        assert.deepEqual(bench.at('jobs?'), []);
+      });
+    }
+
+    it('are over before the upload, which a deploy of the nodes behind does not disturb then', async () => {
+      const bench = await load('over');
+      const taken = handled(bench.node('n'), { payload: csv(READ, LOADABLE) });
+      await untilRead(2);
+      for (const { done } of held) done();
+      const { id } = sequenceMark(held[0]?.message ?? {}) ?? {};
+      assert.equal(sequenceState(id ?? ''), 'open');
+      await until(() => bench.at('jobs?').length === 1, 'the job is closed');
+      assert.equal(sequenceState(id ?? ''), 'over');
+      assert.equal(await taken, undefined);
+    });
   });
 });
