@@ -209,7 +209,8 @@ export class LoadIntake {
   async #breakOff(gathering: Gathering, reason: unknown): Promise<void> {
     if (gathering.failed) return;
     gathering.failed = true;
-    if (this.#forget(gathering) && gathering.id !== undefined) this.#rememberBrokenOff(gathering.id, reason);
+    const hasMore = this.#forget(gathering) && gathering.count !== 1;
+    if (hasMore && gathering.id !== undefined) this.#rememberBrokenOff(gathering.id, reason);
     const run = await gathering.run.catch(() => undefined);
     // What cannot even be written down is found by the next run: its rows are READY, its jobs in the ledger.
     await run?.breakOff(reason).catch(() => {});

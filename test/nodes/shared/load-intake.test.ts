@@ -116,6 +116,15 @@ describe('the intake of a load', () => {
       await assert.rejects(take(message({ id: 'parts', index: 1, count: 2 })), refused);
       assert.deepEqual(under.jobs, []);
     });
+
+    it('of one message that is refused may come again', async () => {
+      const alone = message({ id: 'alone', index: 0, count: 1 });
+      const other = await under.load.beginRun({ openedAt: undefined, carried: {} });
+      await assert.rejects(take(alone), refused);
+      await other.finish();
+      await take(alone);
+      assert.equal(recordsInJobs(), 10);
+    });
   });
 
   it('keeps nothing of what was refused but that it was', async () => {
