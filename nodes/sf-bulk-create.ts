@@ -81,7 +81,7 @@ export default function (RED: Red): void {
           await orAborted(input.signal, abandon(load, input));
           return;
         }
-        const rejected = new RejectedOutput(RED, this, input, (runId) =>
+        const rejected = new RejectedOutput(RED, this, input, load.loadName, (runId) =>
           carriedByRejected(input, runId, load),
         );
         const records = await take(input, this.id, intake, rejected);

@@ -99,7 +99,7 @@ export class LoadIntake {
     signal: AbortSignal,
     onRejected: OnRejected,
   ): Promise<Taken> {
-    const place = placeOf(message);
+    const place = placeOf(message, this.#load.loadName);
     const broken = place.id === undefined ? undefined : this.#brokenOff.get(place.id);
     if (broken && !place.mark) throw broken.reason;
     if (broken || this.#isLate(place)) return NOTHING_TAKEN;
@@ -143,7 +143,7 @@ export class LoadIntake {
   #gatheringOf(message: Message, { id, mark }: Place): Gathering {
     const known = id === undefined ? undefined : this.#gatherings.get(id);
     if (known) return known;
-    const { openedAt } = sequenceMark(message) ?? {};
+    const { openedAt } = mark ?? sequenceMark(message) ?? {};
     const carried = carriedBy(message);
     const run = this.#load.beginRun({ openedAt, carried });
     // One that is refused leaves the run before as it is.
@@ -246,13 +246,27 @@ function alreadyRead(read: ReadMessage): ReadMessage {
 }
 
 /** A mark of which this process knows nothing (another one's, by way of a queue) has no sender here that would end it. */
-function placeOf(message: Message): Place {
-  const mark = sequenceMark(message);
-  if (mark !== undefined && sequenceState(mark.id) !== undefined)
-    return { id: mark.id, count: undefined, mark };
+function placeOf(message: Message, loadName: string): Place {
+  const mark = gatheredMark(message, loadName);
+  if (mark && isKnown(mark)) return { id: mark.id, count: undefined, mark };
   const { id, count } = (message.parts ?? {}) as { id?: unknown; count?: unknown };
   if (typeof id !== 'string') return { id: undefined, count: 1, mark: undefined };
   return { id, count: Number.isSafeInteger(count) ? Number(count) : undefined, mark: undefined };
+}
+
+/**
+ * What another load rejects is one sequence for each of its messages, and one run here. What this load rejects it waits for
+ * until that is through: it is refused as any second run, and does not wait for the first one in vain.
+ */
+function gatheredMark(message: Message, loadName: string): SequenceMark | undefined {
+  let mark = sequenceMark(message);
+  while (mark?.outer && mark.rejectedBy !== undefined && mark.rejectedBy !== loadName && isKnown(mark.outer))
+    mark = mark.outer;
+  return mark;
+}
+
+function isKnown({ id }: SequenceMark): boolean {
+  return sequenceState(id) !== undefined;
 }
 
 /** Records that were added or taken out on the way leave no telling which letter is whose. */

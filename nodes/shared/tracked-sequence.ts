@@ -29,6 +29,8 @@ export interface SequenceOptions {
   message?: Message;
   /** Not after the first row was read; default now. Milliseconds since 1970. */
   openedAt?: number;
+  /** The load whose rejected records of one message these are. */
+  rejectedBy?: string;
   clock?: Clock;
 }
 
@@ -133,8 +135,7 @@ export class TrackedSequence {
     batch.onThrough = onThrough;
     await untilDeployed(this.#RED, this.#broken.signal);
     this.#broken.signal.throwIfAborted();
-    const mark: SequenceMark = { id: this.id, index: batch.index, openedAt: this.openedAt };
-    message._sequence = this.#outer === undefined ? mark : { ...mark, outer: this.#outer };
+    message._sequence = this.#markOf(batch);
     batch.whileSending(() => {
       this.#options.send(output === 0 ? message : [...new Array<null>(output).fill(null), message]);
     });
@@ -165,6 +166,17 @@ export class TrackedSequence {
     endSequence(this.id, { state, error }, (thrown) => {
       this.#node.error(text('warning.waiterFailed', { reason: reasonOf(thrown) }));
     });
+  }
+
+  #markOf({ index }: BatchInFlight): SequenceMark {
+    const { rejectedBy } = this.#options;
+    return {
+      id: this.id,
+      index,
+      openedAt: this.openedAt,
+      ...(this.#outer && { outer: this.#outer }),
+      ...(rejectedBy !== undefined && { rejectedBy }),
+    };
   }
 
   #asTracked(): Tracked {

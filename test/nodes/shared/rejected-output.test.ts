@@ -31,25 +31,51 @@ describe('the rejected records of a CSV', () => {
     node.on('input', (message, _send, done) => held.push({ message, done }));
   });
 
+  const mending = nodeHelper.type('mending', (_RED, node) => {
+    node.on('input', (message, send, done) => {
+      const payload = rows(message).map(() => ({ Id: 'a0X000000000001AAA', Name: 'mended' }));
+      send({ ...message, job: undefined, payload });
+      done();
+    });
+  });
+
+  const create = (id: string, loadName: string, wires: string[][]) => ({
+    id,
+    type: 'sf-bulk-create',
+    connection: 'sf',
+    loadName,
+    object: 'Load_Test__c',
+    operation: 'update',
+    mapping: [],
+    maxRecordsPerJob: 0,
+    maxMegabytesPerJob: 100,
+    wires,
+  });
+
   async function load(loadName: string): Promise<Bench> {
     held = [];
-    const create = {
-      id: 'n',
-      type: 'sf-bulk-create',
-      connection: 'sf',
-      loadName,
-      object: 'Load_Test__c',
-      operation: 'update',
-      mapping: [],
-      maxRecordsPerJob: 0,
-      maxMegabytesPerJob: 100,
-      wires: [['jobs?'], ['holding'], ['receipts?']],
-    };
     return Bench.load({
       org,
       ledger: '',
       modules: [sfBulkCreate, holding],
-      nodes: [create, { id: 'holding', type: 'holding' }],
+      nodes: [
+        create('n', loadName, [['jobs?'], ['holding'], ['receipts?']]),
+        { id: 'holding', type: 'holding' },
+      ],
+    });
+  }
+
+  /** What it rejects is mended and goes to `to`. */
+  function loadMended(loadName: string, to: string): Promise<Bench> {
+    return Bench.load({
+      org,
+      ledger: '',
+      modules: [sfBulkCreate, mending],
+      nodes: [
+        create('n', loadName, [['jobs?'], ['mend'], []]),
+        { id: 'mend', type: 'mending', wires: [[to]] },
+        create('m', `${loadName}, mended`, [['mended?'], [], []]),
+      ],
     });
   }
 
@@ -138,6 +164,38 @@ describe('the rejected records of a CSV', () => {
     assert.equal(await handled(bench.node('n'), { reset: true }), undefined);
     assert.ok(isLoadError(await taken, 'LOAD_BROKEN_OFF'));
     assert.equal(held.length, MOST_IN_FLIGHT);
+  });
+
+  describe('of several files of a sequence', () => {
+    const id = 'files';
+    const openedAt = Date.now();
+    const file = (index: number): Message => ({
+      payload: csv(1500, 50),
+      _sequence: { id, index, openedAt },
+    });
+    const end = () =>
+      endSequence(id, { state: 'over', error: undefined }, (error) => assert.fail(String(error)));
+    const loaded = (bench: Bench, sink: string) =>
+      bench.at(sink).map(({ job }) => (job as { records: number }).records);
+
+    beforeEach(() => registerSequence(id));
+    afterEach(end);
+
+    it('are one run of another create node that they go to', async () => {
+      const bench = await loadMended('files', 'm');
+      for (const index of [0, 1]) assert.equal(await handled(bench.node('n'), file(index)), undefined);
+      assert.deepEqual([loaded(bench, 'jobs?'), loaded(bench, 'mended?')], [[], []]);
+      end();
+      await until(() => bench.at('jobs?').length > 0 && bench.at('mended?').length > 0, 'all are in jobs');
+      assert.deepEqual([loaded(bench, 'jobs?'), loaded(bench, 'mended?')], [[100], [3000]]);
+    });
+
+    it('are refused by their own create node, which waits for them', async () => {
+      const bench = await loadMended('loop', 'n');
+      const error = await handled(bench.node('n'), file(0));
+      assert.ok(isLoadError(error, 'LOAD_BROKEN_OFF'), String(error));
+      assert.match(error.message, /LOAD_ALREADY_RUNNING|still running/);
+    });
   });
 
   describe('after the last row is read', () => {
