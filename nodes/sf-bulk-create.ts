@@ -88,8 +88,11 @@ export default function (RED: Red): void {
         if (records > 0) meter.add(records);
         status.working(() => meter.text());
       },
-      reset: ({ signal }) =>
-        orAborted(signal, intake.breakOff(loadError('LOAD_BROKEN_OFF', 'reset', { load: load.loadName }))),
+      reset: async ({ message, signal }) => {
+        if (hasRows(message)) throw loadError('RECORD_INVALID', 'resetWithRows');
+        const reason = loadError('LOAD_BROKEN_OFF', 'reset', { load: load.loadName });
+        await orAborted(signal, intake.breakOff(reason));
+      },
       close: async (removed) => {
         clearInterval(standIn);
         flows.stop();
@@ -217,6 +220,14 @@ function rowsOf(message: Message): Rows {
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return { csv: payload };
   if (typeof filename === 'string' && filename !== '') return { csv: csvFile(filename) };
   throw loadError('RECORD_INVALID', 'noRows');
+}
+
+/** Something that `rowsOf` could make rows of. CSV has a line break after its header. */
+function hasRows({ payload, filename }: Message): boolean {
+  if (Array.isArray(payload)) return payload.some(isRecord);
+  if (Buffer.isBuffer(payload)) return payload.length > 0;
+  if (typeof payload === 'string') return /[\r\n]/.test(payload);
+  return typeof filename === 'string' && filename !== '';
 }
 
 function isAbandon({ abandon, payload }: Message): boolean {

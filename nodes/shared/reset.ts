@@ -2,9 +2,10 @@ import type { Message } from './red.ts';
 import { sequenceMark } from './sequence-mark.ts';
 
 /**
- * A message with `msg.reset`: a node that gathers forgets what it holds, as the core sequence nodes do. A batch that carries
- * the property along from the message that started its sequence is none, and is not dropped for it.
+ * A message with `msg.reset`: a node that gathers forgets what it holds, as the core sequence nodes do. They ask whether the
+ * property is there; here `false` and other empty values are none, as a reset drops what comes with it, and of rows that is
+ * a loss. A batch that carries the property along from the message that started its sequence is none either.
  */
 export function isReset(message: Message): boolean {
-  return Object.hasOwn(message, 'reset') && sequenceMark(message) === undefined;
+  return Boolean(message.reset) && sequenceMark(message) === undefined;
 }

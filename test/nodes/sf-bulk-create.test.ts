@@ -233,6 +233,38 @@ describe('sf-bulk-create', () => {
       }
     });
 
+    for (const value of [false, '', undefined])
+      it(`that is ${JSON.stringify(value)} is none: the rows are loaded`, async () => {
+        const bench = await load();
+        assert.equal(await handled(bench.node('n'), { payload: [{ Name: 'One' }], reset: value }), undefined);
+        await until(() => jobs(bench).length === 1, 'the job is closed');
+      });
+
+    for (const [what, rows] of [
+      ['records', { payload: [{ Name: 'Two' }] }],
+      ['CSV text', { payload: 'Name\nTwo\n' }],
+      ['a Buffer', { payload: Buffer.from('Name\nTwo\n') }],
+      ['a file', { payload: 1, filename: 'rows.csv' }],
+    ] as const)
+      it(`beside ${what} is RECORD_INVALID: it breaks nothing off, and drops no row without a word`, async () => {
+        const bench = await load();
+        const first = handled(bench.node('n'), { payload: [{ Name: 'One' }], parts: part(0) });
+        const { message } = await refused(bench, { ...rows, reset: true }, 'RECORD_INVALID');
+        assert.match(message, /msg\.reset .*rows/);
+        const last = { payload: [{ Name: 'Three' }], parts: part(1, { count: 2 }) };
+        assert.equal(await handled(bench.node('n'), last), undefined);
+        assert.equal(await first, undefined);
+        assert.equal(jobs(bench)[0]?.records, 2);
+      });
+
+    it('beside a text that is no CSV is one', async () => {
+      const bench = await load();
+      const first = handled(bench.node('n'), { payload: [{ Name: 'One' }], parts: part(0) });
+      const message = { payload: 'reset', filename: 'rows.csv', reset: true };
+      assert.equal(await handled(bench.node('n'), message), undefined);
+      assert.ok(isLoadError(await first, 'LOAD_BROKEN_OFF'));
+    });
+
     it('does nothing when nothing is being loaded', async () => {
       const bench = await load();
       assert.equal(await reset(bench), undefined);
