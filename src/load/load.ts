@@ -73,6 +73,9 @@ export class Load implements RunningLoad {
     this.#isStandingIn = true;
     try {
       await this.#inTurn(() => this.#standIn());
+    } catch (error) {
+      // That the load closes is no news.
+      if (error !== this.#closing.signal.reason) throw error;
     } finally {
       this.#isStandingIn = false;
     }
@@ -121,9 +124,12 @@ export class Load implements RunningLoad {
         throw nothingToAbandon(this.loadName, jobId);
       await this.#holdRunOf(known);
       const receipt = abandonedReceipt(known, (await this.#ledger.now()).toISOString());
-      // Settled just now, after all: its receipt is the true one.
-      if (!(await this.#ledger.abandonJob(jobId, by, reason, receipt)))
+      if (!(await this.#ledger.abandonJob(jobId, by, reason, receipt))) {
+        // Settled just now, after all: its receipt is the true one.
+        if (this.#run) await this.#catchUp(this.#run);
+        await this.#letGoIfStopped();
         throw nothingToAbandon(this.loadName, jobId);
+      }
       this.#options.connection.log.warn(
         `Job ${jobId} of load "${this.loadName}" was abandoned by ${by}: ${reason}`,
       );
@@ -240,7 +246,7 @@ export class Load implements RunningLoad {
    */
   async #sendAgain(run: Run, which: (known: LedgerJob) => boolean = () => true): Promise<void> {
     const { connection, onJob } = this.#options;
-    for (const known of await jobsNow(connection, run)) {
+    for (const known of await jobsNow(connection, run, this.#closing.signal)) {
       const isDue = run.state === 'loading' ? known.state === 'closed' : isUnsettled(known);
       if (!isDue || connection.inHand.has(known.job.id) || !which(known)) continue;
       const job = await confirmClose(connection, known, this.#closing.signal);
@@ -252,7 +258,7 @@ export class Load implements RunningLoad {
 
   /** Ends the run where its last job was settled elsewhere, or while the ledger was away. */
   async #catchUp(run: Run): Promise<void> {
-    if (run.unsettled.length > 0) await jobsNow(this.#options.connection, run);
+    if (run.unsettled.length > 0) await jobsNow(this.#options.connection, run, this.#closing.signal);
     await run.endIfSettled();
   }
 

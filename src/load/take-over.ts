@@ -2,7 +2,7 @@ import type { LedgerJob, LedgerRun, LoadHold } from '../database/ledger/job-ledg
 import { reasonOf } from '../errors.ts';
 import type { Job } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
-import { within } from '../time-limit.ts';
+import { orAborted, within } from '../time-limit.ts';
 import type { SalesforceConnection } from './connection.ts';
 import { sumReceipts } from './receipts.ts';
 import type { Run } from './run.ts';
@@ -70,13 +70,14 @@ export async function confirmClose(
 
 /**
  * The run's jobs as the ledger has them. The run hears of a settled job by an event of its connection: what another
- * connection or process has settled or abandoned it takes from there.
+ * connection or process has settled or abandoned it takes from there. The signal ends the wait for the ledger.
  */
 export async function jobsNow(
   { ledger, inHand, meters }: SalesforceConnection,
   run: Run,
+  signal: AbortSignal,
 ): Promise<LedgerJob[]> {
-  const jobs = await ledger.jobsOfRun(run.id);
+  const jobs = await orAborted(signal, ledger.jobsOfRun(run.id));
   const open = new Set(run.unsettled.map(({ id }) => id));
   for (const { job, receipt } of jobs) {
     if (!receipt || !open.has(job.id) || inHand.has(job.id)) continue;

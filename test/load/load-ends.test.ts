@@ -373,6 +373,21 @@ describe('ends of a load', () => {
       assert.deepEqual([(await receipt())?.succeeded, under.receipts[0]?.unaccounted], [10, 0]);
     });
 
+    it('lets a load go that was taken over to abandon such a job', async () => {
+      await under.loadAll(loadTestRecords(150));
+      const [first, second] = under.jobs;
+      assert.ok(first && second);
+      for (const { id } of [first, second]) await under.connection.park(id, 'stalled', false);
+      await until(() => under.load.hold === undefined, 'the load is let go');
+      ledger.beforeAbandon = (id) => ledger.settleJob(id, id === first.id ? first : second, aReceipt());
+      const next = another();
+      for (const { id } of [first, second]) {
+        await assert.rejects(next.load.abandon(id, 'Ada', 'too slow'), /nothing to abandon/);
+        assert.equal(next.load.hold, undefined);
+      }
+      assert.equal(next.receipts.length, 1, 'that was its last job');
+    });
+
     it('that could not be written down is written down at the next chance', async () => {
       const away = () => Promise.reject(new LoadError('DB_UNAVAILABLE', 'away'));
       for (const chance of [() => under.load.standIn(), () => under.load.beginRun(START)]) {
@@ -579,6 +594,23 @@ describe('ends of a load', () => {
   });
 
   describe('a load that is closed', () => {
+    it('breaks its run off, though a stand-in waits for the ledger', async () => {
+      const load = under;
+      const run = await load.load.beginRun(START);
+      await write(run, 150);
+      await until(() => load.jobs.length === 1, 'the first job is closed');
+      const asked = Promise.withResolvers<void>();
+      ledger.jobsOfRun = () => {
+        asked.resolve();
+        return new Promise(() => {});
+      };
+      const standIn = load.load.standIn();
+      await asked.promise;
+      await load.load.close();
+      await assert.rejects(run.loaded, code('LOAD_BROKEN_OFF'));
+      await standIn;
+    });
+
     it('takes nothing more', async () => {
       await under.load.close();
       await assert.rejects(under.load.beginRun(START), code('LOAD_BROKEN_OFF'));
