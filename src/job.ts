@@ -65,3 +65,15 @@ export interface JobSpec {
 export function isFinal(state: JobState): state is FinalJobState {
   return state === 'JobComplete' || state === 'Failed' || state === 'Aborted';
 }
+
+/** Records of both can go into one job. */
+export function sameSpec(a: JobSpec, b: JobSpec): boolean {
+  return (
+    a.object === b.object &&
+    a.operation === b.operation &&
+    a.externalIdField === b.externalIdField &&
+    a.columnDelimiter === b.columnDelimiter &&
+    a.lineEnding === b.lineEnding &&
+    a.assignmentRuleId === b.assignmentRuleId
+  );
+}

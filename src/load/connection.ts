@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
 import {
-  type ClaimLetters,
   type ClaimState,
   isUnsettled,
   type JobLedger,
@@ -17,17 +16,16 @@ import { RecordsApi } from '../salesforce/records.ts';
 import type { SalesforceSession } from '../salesforce/session.ts';
 import { orAborted, within } from '../time-limit.ts';
 import { CallMeters } from './call-meters.ts';
-import { claims } from './claims.ts';
 import { createJobEvents, type JobEvents } from './job-events.ts';
 import { jobFromInfo } from './job-info.ts';
 import { JobWatcher } from './job-watcher.ts';
 import { JobsInHand } from './jobs-in-hand.ts';
 import { KeptHolds } from './kept-holds.ts';
-import { RecordBag } from './record-bag.ts';
 import { JobResults } from './results.ts';
 import { RunningLoads } from './running-loads.ts';
 import { Scratch } from './scratch.ts';
 import { jobReceipt, Settlement, Settlements } from './settlement.ts';
+import { UnprocessedLetters } from './unprocessed-letters.ts';
 
 /**
  * Settlements of every connection in this process: a dead letter or a write-back knows the job of its records, but no
@@ -41,8 +39,6 @@ const connections = new Set<SalesforceConnection>();
 const FAREWELL_MS = 6_000;
 /** How long a node that is deployed anew may be away. */
 const DEPLOY_MS = 20_000;
-/** Unprocessed records that are read at once. */
-const BAG_ROWS = 1000;
 
 /**
  * What the ledgers of this process know of a replay's claim. Undefined: none knows it, and one of them does not outlive a
@@ -80,8 +76,8 @@ export class SalesforceConnection {
   readonly events: JobEvents = createJobEvents();
   readonly watcher: JobWatcher;
   readonly loads = new RunningLoads();
+  readonly #unprocessed: UnprocessedLetters;
   #scratch: Promise<Scratch> | undefined;
-  #givingBack: Promise<void> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
     this.session = options.session;
@@ -93,6 +89,7 @@ export class SalesforceConnection {
     this.records = new RecordsApi(this.session);
     this.describe = new DescribeApi(this.session);
     this.keptHolds = new KeptHolds(this.clock);
+    this.#unprocessed = new UnprocessedLetters(this.ledger, this.log);
     this.watcher = new JobWatcher({
       look: (job, signal) => this.look(job, signal),
       clock: this.clock,
@@ -194,52 +191,9 @@ export class SalesforceConnection {
     return JobResults.download(job, { ingest, clock, scratch, signal, meter: this.meters.of(job.id) });
   }
 
-  /**
-   * What a job holds of a replay's letters and Salesforce did not get to is the replay's again. Which letters these are is
-   * noted before one is given back, and not sought again: of two equal letters a second reading of the results would find
-   * the other one, which was loaded. Whoever dies in between leaves the note, by which the next reading gives back the same
-   * ones: none is lost, and none loaded twice. Where it errs is a replay whose node was not there for the note: its letters
-   * count as loaded, which the log says.
-   */
+  /** What a job holds of a replay's letters and Salesforce did not get to is the replay's again. */
   giveBackUnprocessed(results: JobResults, signal: AbortSignal): Promise<void> {
-    // One job after the other: each has to know which letters the one before has noted.
-    const given = this.#givingBack.then(() => this.#giveBack(results, signal));
-    this.#givingBack = given.catch(() => {});
-    return given;
-  }
-
-  async #giveBack(results: JobResults, signal: AbortSignal): Promise<void> {
-    const { job, counts } = results;
-    const known = counts.unprocessed > 0 ? await this.ledger.findJob(job.id) : undefined;
-    if (!known || known.claimIds.length === 0) return;
-    await claims.giveBack(known.givenBack ?? (await this.#noteUnprocessed(known, results, signal)));
-  }
-
-  async #noteUnprocessed(
-    known: LedgerJob,
-    results: JobResults,
-    signal: AbortSignal,
-  ): Promise<ClaimLetters[]> {
-    const { id } = known.job;
-    const bag = new RecordBag(known.job.columns);
-    for await (const rows of results.rows('unprocessedrecords', BAG_ROWS, signal))
-      for (const row of rows) bag.add(row);
-    const letters = await claims.lettersOf(known.claimIds, bag, await this.#givenBackBeside(known));
-    if (bag.size > 0) {
-      this.log.warn(
-        `Job ${id}: ${bag.size} records that Salesforce did not process are those of no letter that is being replayed, ` +
-          'so no letter was given back for them.',
-      );
-    }
-    // As long as none is found the next reading may, when the replay's node is there again.
-    return letters.length === 0 ? letters : this.ledger.noteGivenBack(id, letters);
-  }
-
-  /** Letters that other jobs of the run have noted, perhaps not given back yet: an equal one of ours is another. */
-  async #givenBackBeside({ runId, job }: LedgerJob): Promise<Set<string>> {
-    const jobs = await this.ledger.jobsOfRun(runId);
-    const others = jobs.filter((known) => known.job.id !== job.id);
-    return new Set(others.flatMap(({ givenBack }) => givenBack ?? []).flatMap(({ letters }) => letters));
+    return this.#unprocessed.giveBack(results, signal);
   }
 
   /** Begins to account for a job's records; the dead letters and write-backs behind find it by the job. */

@@ -1,6 +1,6 @@
 import type { JobLedger, LedgerJob, LedgerRun, LoadHold, RunState } from '../database/ledger/job-ledger.ts';
 import { LoadError } from '../errors.ts';
-import type { Job, JobSpec } from '../job.ts';
+import { type Job, type JobSpec, sameSpec } from '../job.ts';
 import type { Receipt } from '../receipt.ts';
 import type { SourceRecord } from '../record.ts';
 import type { SentClaim } from './claims.ts';
@@ -328,15 +328,4 @@ export class Run {
       otherApiCalls: this.#otherCalls,
     });
   }
-}
-
-function sameSpec(a: JobSpec, b: JobSpec): boolean {
-  return (
-    a.object === b.object &&
-    a.operation === b.operation &&
-    a.externalIdField === b.externalIdField &&
-    a.columnDelimiter === b.columnDelimiter &&
-    a.lineEnding === b.lineEnding &&
-    a.assignmentRuleId === b.assignmentRuleId
-  );
 }
