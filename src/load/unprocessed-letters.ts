@@ -1,5 +1,6 @@
 import type { ClaimLetters, JobLedger, LedgerJob } from '../database/ledger/job-ledger.ts';
 import type { Logger } from '../log.ts';
+import { orAborted } from '../time-limit.ts';
 import { claims } from './claims.ts';
 import { RecordBag } from './record-bag.ts';
 import type { JobResults } from './results.ts';
@@ -17,25 +18,30 @@ const BATCH_ROWS = 1000;
 export class UnprocessedLetters {
   readonly #ledger: JobLedger;
   readonly #log: Logger;
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(ledger: JobLedger, log: Logger) {
     this.#ledger = ledger;
     this.#log = log;
   }
 
-  /** One job after the other: each has to know which letters the one before has noted. */
-  giveBack(results: JobResults, signal: AbortSignal): Promise<void> {
-    const given = this.#last.then(() => this.#giveBack(results, signal));
-    this.#last = given.catch(() => {});
-    return given;
-  }
-
-  async #giveBack(results: JobResults, signal: AbortSignal): Promise<void> {
+  /** What a replay's database is asked goes on where the signal is aborted; it may be away for long. */
+  async giveBack(results: JobResults, signal: AbortSignal): Promise<void> {
     const { job, counts } = results;
     const known = counts.unprocessed > 0 ? await this.#ledger.findJob(job.id) : undefined;
     if (!known || known.claimIds.length === 0) return;
-    await claims.giveBack(known.givenBack ?? (await this.#note(known, results, signal)));
+    const letters = known.givenBack ?? (await orAborted(signal, this.#noteInTurn(known, results, signal)));
+    await orAborted(signal, claims.giveBack(letters));
+  }
+
+  /** One job after the other: each has to know which letters the one before has noted. */
+  #noteInTurn(known: LedgerJob, results: JobResults, signal: AbortSignal): Promise<ClaimLetters[]> {
+    const noted = this.#last.then(() => {
+      signal.throwIfAborted();
+      return this.#note(known, results, signal);
+    });
+    this.#last = noted.catch(() => {});
+    return noted;
   }
 
   async #note(known: LedgerJob, results: JobResults, signal: AbortSignal): Promise<ClaimLetters[]> {

@@ -77,6 +77,21 @@ describe('connection', () => {
       assert.deepEqual([...inClaim], []);
     });
 
+    it('hold up no other job while their database is away, and nobody who stops', async () => {
+      const [first] = await unprocessedJobs();
+      assert.ok(first);
+      endReplay();
+      const away = Promise.withResolvers<never>();
+      endReplay = claims.onUnprocessed({ find: () => away.promise, giveBack: () => away.promise });
+      const stop = new AbortController();
+      const waiting = connection.giveBackUnprocessed(first, stop.signal);
+      const none = { ...first, counts: { unprocessed: 0 } } as unknown as JobResults;
+      await connection.giveBackUnprocessed(none, signal);
+      stop.abort(new Error('stopped'));
+      await assert.rejects(waiting, /stopped/);
+      away.reject(new Error('away'));
+    });
+
     it('are all given back when two results nodes read at the same time', async () => {
       await Promise.all(
         (await unprocessedJobs()).map((results) => connection.giveBackUnprocessed(results, signal)),
