@@ -28,8 +28,12 @@ export function registerConnectionAdmin(RED: Red): void {
     if (queryText(request, 'fresh') !== 'true') return ask(api);
     const end = freshLimit.begin(id);
     if (end === undefined) throw tooManyRequests();
-    api.clear();
-    return ask(api).finally(end);
+    try {
+      api.clear();
+      return await ask(api);
+    } finally {
+      end();
+    }
   }
 
   registerEndpoint(RED, {

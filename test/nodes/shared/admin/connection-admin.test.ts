@@ -24,7 +24,7 @@ describe('admin endpoints of sf-connection', () => {
   });
   afterEach(async () => {
     await admin.stop();
-    await connection.session.close();
+    await connection.close();
   });
   after(() => org.close());
 
@@ -50,7 +50,7 @@ describe('admin endpoints of sf-connection', () => {
     assert.equal(status, 502);
     assert.equal(body.code, 'SF_AUTH_FAILED');
     assert.match(body.message, /invalid_client/);
-    await wrong.session.close();
+    await wrong.close();
   });
 
   describe('when the org is away', () => {
@@ -58,7 +58,7 @@ describe('admin endpoints of sf-connection', () => {
       const gone = connectTo(org, { session: { credentials } });
       admin.deploy('c1', 'sf-connection', { connection: gone });
       const { status, body } = await admin.get('connection/c1/test');
-      await gone.session.close();
+      await gone.close();
       assert.equal(status, 502);
       return body;
     };
@@ -103,7 +103,7 @@ describe('admin endpoints of sf-connection', () => {
       admin.deploy('c1', 'sf-connection', { connection: gone });
       const { body } = await admin.get('connection/c1/test');
       assert.match(body.message, /connection refused/);
-      await gone.session.close();
+      await gone.close();
       assert.match(await load, /connection to Salesforce was closed/, 'the load has waited on');
     });
   });
@@ -150,6 +150,15 @@ describe('admin endpoints of sf-connection', () => {
       statuses.push(await ask('objects?fresh=true'), await ask('fields?object=Contact&fresh=true'));
     assert.deepEqual(statuses, [...Array(12).fill(200), 429, 429]);
     assert.equal(await ask('fields?object=Contact'), 200);
+  });
+
+  it('asks anew as often as before where the object has no name of the API', async () => {
+    const statuses: number[] = [];
+    for (const object of ['My Object', 'My Object', 'My Object', 'Contact'])
+      statuses.push(
+        (await admin.get(`connection/c1/fields?object=${encodeURIComponent(object)}&fresh=true`)).status,
+      );
+    assert.deepEqual(statuses, [400, 400, 400, 200]);
   });
 
   it('names an object that is not there', async () => {
