@@ -56,7 +56,7 @@ export class Load implements RunningLoad {
    * sent again. Does nothing when nothing is left, or when another process is at it.
    */
   start(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#unlessClosed(async () => {
       if (this.#closing.signal.aborted) return;
       if (this.#run) await this.#sendAgain(this.#run);
       else await this.#takeOverIfFree();
@@ -72,10 +72,7 @@ export class Load implements RunningLoad {
     if (this.#isStandingIn) return;
     this.#isStandingIn = true;
     try {
-      await this.#inTurn(() => this.#standIn());
-    } catch (error) {
-      // That the load closes is no news.
-      if (error !== this.#closing.signal.reason) throw error;
+      await this.#unlessClosed(() => this.#standIn());
     } finally {
       this.#isStandingIn = false;
     }
@@ -270,7 +267,7 @@ export class Load implements RunningLoad {
   }
 
   #parked(jobId: string, again: boolean): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#unlessClosed(async () => {
       const run = this.#run;
       if (!run?.unsettled.some(({ id }) => id === jobId)) return;
       run.park(jobId);
@@ -330,6 +327,15 @@ export class Load implements RunningLoad {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => {});
     return result;
+  }
+
+  /** For what nobody waits for: that the load closes in the middle of it is no news. */
+  async #unlessClosed(work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#inTurn(work);
+    } catch (error) {
+      if (error !== this.#closing.signal.reason) throw error;
+    }
   }
 
   #background(work: Promise<unknown>): void {
