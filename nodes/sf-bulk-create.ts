@@ -66,7 +66,7 @@ export default function (RED: Red): void {
       },
       canSend: () => flows.running,
     });
-    const intake = new LoadIntake(load, (error, carried) => {
+    const intake = new LoadIntake(this.id, load, (error, carried) => {
       status.failed(statusOf(reportable(error)));
       this.error(error, carried);
     });
@@ -81,7 +81,7 @@ export default function (RED: Red): void {
           await orAborted(input.signal, abandon(load, input));
           return;
         }
-        const rejected = new RejectedOutput(RED, this, input, load.loadName, (runId) =>
+        const rejected = new RejectedOutput(RED, this, input, (runId) =>
           carriedByRejected(input, runId, load),
         );
         const records = await take(input, this.id, intake, rejected);

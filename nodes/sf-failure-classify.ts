@@ -7,6 +7,7 @@ import { readBatch } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Node, NodeConfig, Red } from './shared/red.ts';
+import { refuseRecords } from './shared/reset.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
 import { StatusLine } from './shared/status.ts';
@@ -31,7 +32,10 @@ export default function (RED: Red): void {
         status.done(() => meter.text());
         input.send(splitter.split(input.message, sorted));
       },
-      reset: () => splitter.clear(),
+      reset: ({ message }) => {
+        refuseRecords(message);
+        splitter.clear();
+      },
       close: () => splitter.clear(),
     });
   }

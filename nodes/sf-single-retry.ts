@@ -10,6 +10,7 @@ import type { SfConnectionNode } from './shared/connections.ts';
 import { groupByJob, jobOfFailures } from './shared/failure-batches.ts';
 import { RateMeter } from './shared/rate-meter.ts';
 import type { Message, Node, NodeConfig, Red } from './shared/red.ts';
+import { refuseRecords } from './shared/reset.ts';
 import { type Input, onInput } from './shared/runner.ts';
 import { isBrokenOff, stopsOnError } from './shared/sequence-registry.ts';
 import { SequenceSplitter } from './shared/sequence-splitter.ts';
@@ -40,7 +41,10 @@ export default function (RED: Red): void {
         keepOnly(broken.rest, input.message);
         throw broken.error;
       },
-      reset: () => splitter.clear(),
+      reset: ({ message }) => {
+        refuseRecords(message);
+        splitter.clear();
+      },
       close: () => splitter.clear(),
     });
   }

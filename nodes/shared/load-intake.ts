@@ -72,6 +72,7 @@ interface Gathering {
  * says that it is over, whatever nodes on the way have dropped or cut anew (design §5).
  */
 export class LoadIntake {
+  readonly #nodeId: string;
   readonly #load: Load;
   readonly #onBackgroundError: (error: unknown, carried: Message) => void;
   readonly #gatherings = new Map<string, Gathering>();
@@ -80,7 +81,8 @@ export class LoadIntake {
   /** The one that was begun last. */
   #run: Promise<Run | undefined> = Promise.resolve(undefined);
 
-  constructor(load: Load, onBackgroundError: (error: unknown, carried: Message) => void) {
+  constructor(nodeId: string, load: Load, onBackgroundError: (error: unknown, carried: Message) => void) {
+    this.#nodeId = nodeId;
     this.#load = load;
     this.#onBackgroundError = onBackgroundError;
   }
@@ -99,7 +101,7 @@ export class LoadIntake {
     signal: AbortSignal,
     onRejected: OnRejected,
   ): Promise<Taken> {
-    const place = placeOf(message, this.#load.loadName);
+    const place = placeOf(message, this.#nodeId);
     const broken = place.id === undefined ? undefined : this.#brokenOff.get(place.id);
     if (broken && !place.mark) throw broken.reason;
     if (broken || this.#isLate(place)) return NOTHING_TAKEN;
@@ -246,8 +248,8 @@ function alreadyRead(read: ReadMessage): ReadMessage {
 }
 
 /** A mark of which this process knows nothing (another one's, by way of a queue) has no sender here that would end it. */
-function placeOf(message: Message, loadName: string): Place {
-  const mark = gatheredMark(message, loadName);
+function placeOf(message: Message, nodeId: string): Place {
+  const mark = gatheredMark(message, nodeId);
   if (mark && isKnown(mark)) return { id: mark.id, count: undefined, mark };
   const { id, count } = (message.parts ?? {}) as { id?: unknown; count?: unknown };
   if (typeof id !== 'string') return { id: undefined, count: 1, mark: undefined };
@@ -255,12 +257,12 @@ function placeOf(message: Message, loadName: string): Place {
 }
 
 /**
- * What another load rejects is one sequence for each of its messages, and one run here. What this load rejects it waits for
+ * What another node rejects is one sequence for each of its messages, and one run here. What this node rejects it waits for
  * until that is through: it is refused as any second run, and does not wait for the first one in vain.
  */
-function gatheredMark(message: Message, loadName: string): SequenceMark | undefined {
+function gatheredMark(message: Message, nodeId: string): SequenceMark | undefined {
   let mark = sequenceMark(message);
-  while (mark?.outer && mark.rejectedBy !== undefined && mark.rejectedBy !== loadName && isKnown(mark.outer))
+  while (mark?.outer && mark.rejectedBy !== undefined && mark.rejectedBy !== nodeId && isKnown(mark.outer))
     mark = mark.outer;
   return mark;
 }

@@ -18,23 +18,15 @@ export class RejectedOutput {
   readonly #RED: Red;
   readonly #node: Node;
   readonly #input: Input<unknown>;
-  readonly #loadName: string;
   readonly #carriedBy: (runId: string | null) => Message;
   readonly #output = new OutputSequence();
   #sequence: TrackedSequence | undefined;
 
   /** `carriedBy`: what their messages carry. */
-  constructor(
-    RED: Red,
-    node: Node,
-    input: Input<unknown>,
-    loadName: string,
-    carriedBy: (runId: string | null) => Message,
-  ) {
+  constructor(RED: Red, node: Node, input: Input<unknown>, carriedBy: (runId: string | null) => Message) {
     this.#RED = RED;
     this.#node = node;
     this.#input = input;
-    this.#loadName = loadName;
     this.#carriedBy = carriedBy;
   }
 
@@ -62,7 +54,7 @@ export class RejectedOutput {
       ...SEQUENCE,
       send,
       message,
-      rejectedBy: this.#loadName,
+      rejectedBy: this.#node.id,
       signal: AbortSignal.any([signal, runOver]),
     });
   }

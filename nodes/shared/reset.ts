@@ -1,5 +1,7 @@
+import { isRecord } from '../../src/record.ts';
 import type { Message } from './red.ts';
 import { sequenceMark } from './sequence-mark.ts';
+import { loadError } from './texts.ts';
 
 /**
  * A message with `msg.reset`: a node that gathers forgets what it holds, as the core sequence nodes do. They ask whether the
@@ -8,4 +10,9 @@ import { sequenceMark } from './sequence-mark.ts';
  */
 export function isReset(message: Message): boolean {
   return Boolean(message.reset) && sequenceMark(message) === undefined;
+}
+
+/** Records beside a reset would be dropped with what it forgets, without a word. */
+export function refuseRecords({ payload }: Message): void {
+  if (Array.isArray(payload) && payload.some(isRecord)) throw loadError('RECORD_INVALID', 'resetWithRows');
 }

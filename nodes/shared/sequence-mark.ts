@@ -11,7 +11,7 @@ export interface SequenceMark {
   openedAt: number;
   /** The batch that the sender itself was working on, where it was in a sequence. */
   outer?: SequenceMark;
-  /** The load that rejected these records of a batch: with those of the other batches they are one, that of `outer`. */
+  /** The node that rejected these records of a batch: with those of the other batches they are one, that of `outer`. */
   rejectedBy?: string;
 }
 

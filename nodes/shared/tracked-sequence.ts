@@ -29,7 +29,7 @@ export interface SequenceOptions {
   message?: Message;
   /** Not after the first row was read; default now. Milliseconds since 1970. */
   openedAt?: number;
-  /** The load whose rejected records of one message these are. */
+  /** The node whose rejected records of one message these are. */
   rejectedBy?: string;
   clock?: Clock;
 }

@@ -20,6 +20,8 @@ describe('msg.reset to sf-single-retry', () => {
     const batch = (index: number, more: object = {}) =>
       handled(bench.node('n'), { payload: [], parts: { id: 'one', index, ...more } });
     assert.equal(await batch(0), undefined);
+    const withRecords = await handled(bench.node('n'), { payload: [{ key: 'k' }], reset: true });
+    assert.match(String(withRecords), /msg\.reset in a message of its own/);
     assert.equal(await handled(bench.node('n'), { payload: Date.now(), reset: true }), undefined);
     assert.equal(await batch(1, { count: 2 }), undefined);
     assert.equal(await handled(bench.node('n'), { payload: [] }), undefined);

@@ -27,7 +27,7 @@ describe('the intake of a load', () => {
   beforeEach(async () => {
     await org.reset();
     under = new LoadUnderTest(connectTo(org));
-    intake = new LoadIntake(under.load, (error) => assert.fail(`in the background: ${error}`));
+    intake = new LoadIntake('node', under.load, (error) => assert.fail(`in the background: ${error}`));
   });
   afterEach(() => under.close());
   after(() => org.close());
