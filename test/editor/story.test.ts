@@ -326,8 +326,14 @@ describe('a person builds a load in an empty Node-RED, with mouse and keyboard',
     const sidebar = new DebugSidebar(editor.page);
     const receipt = await sidebar.waitFor('receipt of the run', LOAD_MS);
     const { received, succeeded, retried, deadLettered } = await sidebar.read(receipt);
-    await shots.step('loaded', { keepAs: '9-loaded' });
     const { loaded, healed, permanent } = source.expected;
+    // The nodes say so a moment after the receipt.
+    for (const said of [
+      `${loaded.toLocaleString('en-US')} ok, ${healed + permanent} failed`,
+      `${healed} retried`,
+    ])
+      await editor.page.getByText(said).waitFor();
+    await shots.step('loaded', { keepAs: '9-loaded' });
     assert.deepEqual(
       [received, succeeded, retried, deadLettered],
       [ROWS, loaded, healed, permanent].map(String),
