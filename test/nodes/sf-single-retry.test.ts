@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import sfBulkCreate from '../../nodes/sf-bulk-create.ts';
 import sfSingleRetry from '../../nodes/sf-single-retry.ts';
 import type { Message } from '../../nodes/shared/red.ts';
+import { endSequence, registerSequence } from '../../nodes/shared/sequence-registry.ts';
 import { type Org, startOrg } from '../../sandbox/org/org.ts';
 import { LoadError } from '../../src/errors.ts';
 import type { Failure, RetriedRecord } from '../../src/failure.ts';
 import { createClassifier } from '../../src/failures/classify.ts';
-import type { Operation } from '../../src/job.ts';
+import type { Job, Operation } from '../../src/job.ts';
 import type { SalesforceConnection } from '../../src/load/connection.ts';
 import { failureOf } from '../failures/support/world.ts';
 import { connectTo } from '../support/loads.ts';
@@ -214,6 +216,37 @@ describe('sf-single-retry', () => {
       );
       assert.deepEqual(message.payload, []);
     });
+  });
+
+  it('sends nothing of a batch whose sender has stopped: the job is read again', async () => {
+    const create = { object: 'Contact', operation: 'insert', loadName: 'stopped', mapping: [] };
+    const bench = await Bench.load({
+      org,
+      ledger: '',
+      modules: [sfSingleRetry, sfBulkCreate],
+      nodes: [
+        { id: 'c', type: 'sf-bulk-create', connection: 'sf', ...create, wires: [['job?'], [], []] },
+        { id: 'n', type: 'sf-single-retry', connection: 'sf', wires: [['healed?'], ['failed?']] },
+      ],
+    });
+    bench.node('c').receive({ payload: [{ LastName: 'Stopped' }] });
+    await until(() => bench.at('job?').length > 0, 'the load has a job');
+    const [{ job } = {}] = bench.at('job?');
+    const { id } = job as Job;
+    const before = recordCalls();
+    const message = (index: number): Message => ({
+      payload: [aFailure(id, index, `Stopped ${index}`)],
+      _sequence: { id: 'stopped', index, openedAt: Date.now() },
+    });
+    registerSequence('stopped');
+    assert.equal(await handled(bench.node('n'), message(0)), undefined);
+    await until(() => bench.at('healed?').length === 1, 'a batch of an open sequence is sent');
+    endSequence('stopped', { state: 'broken-off', error: undefined }, (error) => assert.fail(String(error)));
+    assert.equal(await handled(bench.node('n'), message(1)), undefined);
+    await until(() => bench.at('failed?').length === 2, 'both outputs are closed');
+    assert.deepEqual(names(bench.at('healed?')), ['Stopped 0']);
+    assert.deepEqual(names(bench.at('failed?')), []);
+    assert.equal(recordCalls(), before + 1);
   });
 
   for (const [what, key, code] of [
