@@ -5,7 +5,7 @@ import type { Job } from '../src/job.ts';
 import { settlements } from '../src/load/connection.ts';
 import type { JobResults } from '../src/load/results.ts';
 import type { Settlement } from '../src/load/settlement.ts';
-import type { ResultKind } from '../src/salesforce/ingest.ts';
+import { RESULT_KINDS } from '../src/salesforce/ingest.ts';
 import { nameOf } from './shared/batch-in-flight.ts';
 import { markingLast, OutputSequence } from './shared/batches.ts';
 import { type ConfigReader, readConfig } from './shared/config.ts';
@@ -126,8 +126,6 @@ async function deliver(
 
 type SendOut = (message: Message, output?: number) => Promise<unknown>;
 
-const KINDS: readonly ResultKind[] = ['successfulResults', 'failedResults', 'unprocessedrecords'];
-
 /** Output 1: successes; 2: failures; 3: unprocessed. Each is a sequence of its own, closed also when it has no rows. */
 async function sendResults(
   { message, settings }: Input<Settings>,
@@ -140,7 +138,7 @@ async function sendResults(
   const { job } = files;
   const carried: Message = { ...message, job };
   const meter = new RateMeter(systemClock);
-  for (const [index, kind] of KINDS.entries()) {
+  for (const [index, kind] of RESULT_KINDS.entries()) {
     const output = new OutputSequence({ outer: message.parts });
     if (lane === 'csv') {
       if (kind === 'failedResults') await files.countErrorCodes(signal);

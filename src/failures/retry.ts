@@ -82,7 +82,8 @@ export class SingleRetry {
    * In the order of the failures; one that comes twice in a batch counts once. Rejects with the reason of the signal or of
    * a lost hold (calls under way are waited for, and what they bring is in the ledger). `broken` when a call could not be
    * made at all (SF_AUTH_FAILED, SF_REQUEST_FAILED) or the ledger is away (DB_UNAVAILABLE): what is known by then is in the
-   * lists, inserts in doubt as IN_DOUBT unless the batch comes again. In either case the same batch may be sent again: what succeeded is known.
+   * lists, inserts in doubt as IN_DOUBT unless the batch comes again. In either case the same batch may be sent again: what
+   * succeeded is known.
    */
   async retry(
     failures: readonly Failure[],

@@ -20,7 +20,7 @@ import { createJobEvents, type JobEvents } from './job-events.ts';
 import { jobFromInfo } from './job-info.ts';
 import { JobWatcher } from './job-watcher.ts';
 import { JobsInHand } from './jobs-in-hand.ts';
-import { KeptHolds } from './kept-holds.ts';
+import { DEPLOY_MS, KeptHolds } from './kept-holds.ts';
 import { JobResults } from './results.ts';
 import { RunningLoads } from './running-loads.ts';
 import { Scratch } from './scratch.ts';
@@ -37,8 +37,6 @@ const connections = new Set<SalesforceConnection>();
 
 /** Node-RED gives a deploy 15 s, and each of our nodes gives itself 8. */
 const FAREWELL_MS = 6_000;
-/** How long a node that is deployed anew may be away. */
-const DEPLOY_MS = 20_000;
 
 /**
  * What the ledgers of this process know of a replay's claim. Undefined: none knows it, and one of them does not outlive a

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
 import type { LoadHold } from '../database/ledger/job-ledger.ts';
 
-/** Node-RED waits at most 15 s for nodes that close, and then makes the new ones. */
-const KEPT_MS = 20_000;
+/** How long a node that is deployed anew may be away: Node-RED waits at most 15 s for those that close, then makes the new. */
+export const DEPLOY_MS = 20_000;
 
 /**
  * Holds of loads whose create node is being deployed anew. The new node goes on under the same epoch, so that results and
@@ -25,7 +25,7 @@ export class KeptHolds {
     }
     const taken = new AbortController();
     this.#kept.set(hold.load.loadName, { hold, taken });
-    this.#clock.sleep(KEPT_MS, taken.signal).then(
+    this.#clock.sleep(DEPLOY_MS, taken.signal).then(
       () => this.take(hold.load.loadName)?.release(),
       () => {}, // Somebody has it.
     );

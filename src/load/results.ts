@@ -4,7 +4,7 @@ import { isLoadError, LoadError, reasonOf } from '../errors.ts';
 import { isFinal, type Job } from '../job.ts';
 import type { CallMeter } from '../salesforce/call.ts';
 import { SinkFailed } from '../salesforce/exchange-failed.ts';
-import type { IngestApi, ResultKind } from '../salesforce/ingest.ts';
+import { type IngestApi, RESULT_KINDS, type ResultKind } from '../salesforce/ingest.ts';
 import { type Scratch, type ScratchFile, scratchError } from './scratch.ts';
 import type { ResultCounts } from './settlement.ts';
 
@@ -23,7 +23,6 @@ interface ResultFile {
 
 type ResultFiles = Record<ResultKind, ResultFile>;
 
-const KINDS: readonly ResultKind[] = ['successfulResults', 'failedResults', 'unprocessedrecords'];
 /** A cut file is whole at the next try; one that never adds up will not at the tenth either. */
 const TRIES = 5;
 const FIRST_PAUSE_MS = 2000;
@@ -134,7 +133,7 @@ async function downloadAll(
   options: ResultsOptions,
 ): Promise<LoadError | undefined> {
   try {
-    for (const kind of KINDS) files[kind] ??= await downloadOne(job, kind, options);
+    for (const kind of RESULT_KINDS) files[kind] ??= await downloadOne(job, kind, options);
   } catch (error) {
     options.signal.throwIfAborted();
     if (error instanceof LoadError && !WORTH_ANOTHER_TRY.has(error.code)) throw error;
@@ -219,7 +218,7 @@ function addsUp(job: Job, { succeeded, failed, unprocessed }: Counts): boolean {
 }
 
 async function removeAll(files: Partial<ResultFiles>): Promise<void> {
-  for (const kind of KINDS) {
+  for (const kind of RESULT_KINDS) {
     await files[kind]?.file.remove();
     delete files[kind];
   }

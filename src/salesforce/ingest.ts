@@ -10,7 +10,8 @@ import type { SalesforceSession } from './session.ts';
 export type { JobInfo } from './job-info.ts';
 
 /** Spelt as the URIs spell them: the last one is all lower case (reference bulk-api-2.md §1). */
-export type ResultKind = 'successfulResults' | 'failedResults' | 'unprocessedrecords';
+export const RESULT_KINDS = ['successfulResults', 'failedResults', 'unprocessedrecords'] as const;
+export type ResultKind = (typeof RESULT_KINDS)[number];
 
 const JOBS = '/jobs/ingest';
 
